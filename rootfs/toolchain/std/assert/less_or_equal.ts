@@ -1,0 +1,21 @@
+/** Asserts that one value is at most another. */
+import { showShort, suffix } from "./_text.ts";
+import { AssertionError } from "./assertion_error.ts";
+
+/**
+ * Throws unless `actual <= expected`.
+ *
+ * @throws {AssertionError} when it is not
+ */
+export function assertLessOrEqual<T>(
+  actual: T,
+  expected: T,
+  msg?: string,
+): void {
+  if (actual <= expected) return;
+  throw new AssertionError(
+    `Expected ${showShort(actual)} to be at most ${showShort(expected)}${
+      suffix(msg)
+    }`,
+  );
+}
