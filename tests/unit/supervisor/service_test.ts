@@ -51,17 +51,13 @@ class Driver {
 
   get summary(): string {
     const state = this.state;
-    switch (state.kind) {
-      case "pending":
-      case "failed":
-        return `${state.kind} ${state.reason}`;
-      case "backoff":
-        return `backoff ${state.untilMs}`;
-      default:
-        return state.stopping === null
-          ? state.kind
-          : `${state.kind} ${state.stopping}`;
+    if (state.kind === "backoff") return `backoff ${state.untilMs}`;
+    if (state.kind === "pending" || state.kind === "failed") {
+      return `${state.kind} ${state.reason}`;
     }
+    return state.stopping === null
+      ? state.kind
+      : `${state.kind} ${state.stopping}`;
   }
 }
 
