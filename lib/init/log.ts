@@ -1,0 +1,243 @@
+/**
+ * The init's log: what it says itself and what its services write, line by
+ * line, with time and name, to a sink (the console) and into a ring in memory.
+ * Never `console.log`, which throws when the console is broken. May import
+ * nothing that has effects: the sink and the clock are handed in.
+ *
+ * @module
+ */
+import { LOG_LEVELS, type LogLevel } from "./command_line.ts";
+
+/** Where a line came from, as the LOG frame numbers it (formats.md, "LOG"). */
+export const LOG_STREAM = { init: 0, stdout: 1, stderr: 2 } as const;
+
+/** The stream of a log line. */
+export type LogStream = keyof typeof LOG_STREAM;
+
+/** One line of the log. */
+export interface LogLine {
+  /** Counts lines from 1 since the boot; a gap means dropped lines. */
+  readonly sequence: number;
+  /** CLOCK_BOOTTIME, milliseconds. */
+  readonly timeMs: number;
+  /** `spaceos-init`, or the service's name. */
+  readonly name: string;
+  /** Which stream wrote it. */
+  readonly stream: LogStream;
+  /** The line without its newline, in whatever encoding it came. */
+  readonly bytes: Uint8Array;
+}
+
+/** Where lines go: returns false when it had no room and dropped the line. */
+export interface LogSink {
+  /** Takes one line with its newline, or refuses it; never throws, never waits. */
+  write(line: Uint8Array): boolean;
+}
+
+/** Settings of a {@linkcode Log}. */
+export interface LogOptions {
+  /** CLOCK_BOOTTIME in milliseconds. */
+  readonly nowMs: () => number;
+  /** The least severe record of the init itself that is kept; default `info`. */
+  readonly level?: LogLevel;
+  /** The most bytes of text the ring holds; default 256 KiB. */
+  readonly ringBytes?: number;
+}
+
+/** What a line costs in the ring besides its bytes: objects are not free. */
+const LINE_OVERHEAD_BYTES = 96;
+
+const encoder = new TextEncoder();
+
+/**
+ * The log. Bounded: the ring forgets its oldest lines, and a sink that is full
+ * loses lines, which are counted and said as soon as the sink takes a line again.
+ *
+ * @example
+ * ```ts
+ * import { Log } from "./log.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const printed: string[] = [];
+ * const log = new Log({ nowMs: () => 1500 });
+ * log.attach({
+ *   write: (line) => printed.push(new TextDecoder().decode(line)) > 0,
+ * });
+ * log.info("READY");
+ * assertEquals(printed, ["[    1.500] spaceos-init: READY\n"]);
+ * ```
+ */
+export class Log {
+  /** The least severe record of the init itself that is kept; may be changed. */
+  level: LogLevel;
+  readonly #nowMs: () => number;
+  readonly #ringLimitBytes: number;
+  readonly #ring = new Map<number, LogLine>();
+  readonly #followers = new Set<(line: LogLine) => void>();
+  #ringBytes = 0;
+  #sequence = 0;
+  #sink: LogSink | undefined;
+  #unsaidDrops = 0;
+  #droppedCount = 0;
+
+  /**
+   * Makes a log without a sink: lines wait in the ring.
+   *
+   * @param options The clock, the level and the ring's size.
+   */
+  constructor(options: LogOptions) {
+    this.#nowMs = options.nowMs;
+    this.level = options.level ?? "info";
+    this.#ringLimitBytes = options.ringBytes ?? 256 * 1024;
+  }
+
+  /** Lines that the sink has refused since the boot. */
+  get droppedCount(): number {
+    return this.#droppedCount;
+  }
+
+  /** Says something of interest to a developer only. */
+  debug(text: string): void {
+    this.#say("debug", text);
+  }
+
+  /** Says that something happened as it should. */
+  info(text: string): void {
+    this.#say("info", text);
+  }
+
+  /** Says that something is not as it should be, and that the init goes on. */
+  warning(text: string): void {
+    this.#say("warning", text);
+  }
+
+  /** Says that something failed. */
+  error(text: string): void {
+    this.#say("error", text);
+  }
+
+  /**
+   * Adds a line of a service, or of the init, whatever the level.
+   *
+   * @param name Who wrote it.
+   * @param stream On which stream.
+   * @param bytes The line, without its newline.
+   * @param toConsole False keeps it from the sink.
+   */
+  line(
+    name: string,
+    stream: LogStream,
+    bytes: Uint8Array,
+    toConsole = true,
+  ): void {
+    const line: LogLine = {
+      sequence: ++this.#sequence,
+      timeMs: this.#nowMs(),
+      name,
+      stream,
+      bytes,
+    };
+    this.#remember(line);
+    if (toConsole) this.#print(line);
+    for (const follower of this.#followers) follower(line);
+  }
+
+  /**
+   * Names the sink and prints what the ring holds so far, so that what was said
+   * before the console was open is not lost.
+   *
+   * @param sink Where lines go from now on.
+   */
+  attach(sink: LogSink): void {
+    this.#sink = sink;
+    for (const line of this.#ring.values()) this.#print(line);
+  }
+
+  /**
+   * Calls back for each new line.
+   *
+   * @param follower Must not throw.
+   * @returns A function that ends it.
+   */
+  follow(follower: (line: LogLine) => void): () => void {
+    this.#followers.add(follower);
+    return () => void this.#followers.delete(follower);
+  }
+
+  /**
+   * The lines in memory, oldest first.
+   *
+   * @param name Only the lines of this writer; all when absent.
+   * @returns A copy.
+   */
+  recent(name?: string): LogLine[] {
+    const lines = [...this.#ring.values()];
+    return name === undefined
+      ? lines
+      : lines.filter((line) => line.name === name);
+  }
+
+  #say(level: LogLevel, text: string): void {
+    if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.level)) return;
+    const prefix = level === "info" ? "" : `${level}: `;
+    for (const part of text.split("\n")) {
+      this.line("spaceos-init", "init", encoder.encode(prefix + part));
+    }
+  }
+
+  #remember(line: LogLine): void {
+    this.#ring.set(line.sequence, line);
+    this.#ringBytes += line.bytes.length + LINE_OVERHEAD_BYTES;
+    for (const [sequence, oldest] of this.#ring) {
+      if (this.#ringBytes <= this.#ringLimitBytes) break;
+      this.#ring.delete(sequence);
+      this.#ringBytes -= oldest.bytes.length + LINE_OVERHEAD_BYTES;
+    }
+  }
+
+  #print(line: LogLine): void {
+    if (this.#sink === undefined) return;
+    if (this.#unsaidDrops > 0) {
+      const text = `${this.#unsaidDrops} lines dropped: console too slow`;
+      const notice = formatLine(line.timeMs, "spaceos-init", text);
+      if (this.#sink.write(notice)) this.#unsaidDrops = 0;
+    }
+    if (!this.#sink.write(formatLine(line.timeMs, line.name, line.bytes))) {
+      this.#unsaidDrops++;
+      this.#droppedCount++;
+    }
+  }
+}
+
+/**
+ * One line as the console shows it: `[seconds] name: text`.
+ *
+ * @param timeMs CLOCK_BOOTTIME, milliseconds.
+ * @param name Who says it.
+ * @param text What is said.
+ * @returns The line's bytes with a newline.
+ *
+ * @example
+ * ```ts
+ * import { formatLine } from "./log.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const line = formatLine(61_234, "demo", "hello");
+ * assertEquals(new TextDecoder().decode(line), "[   61.234] demo: hello\n");
+ * ```
+ */
+export function formatLine(
+  timeMs: number,
+  name: string,
+  text: string | Uint8Array,
+): Uint8Array {
+  const head = encoder.encode(
+    `[${(timeMs / 1000).toFixed(3).padStart(9)}] ${name}: `,
+  );
+  const body = typeof text === "string" ? encoder.encode(text) : text;
+  const line = new Uint8Array(head.length + body.length + 1);
+  line.set(head);
+  line.set(body, head.length);
+  line[line.length - 1] = 0x0a;
+  return line;
+}

@@ -1,0 +1,100 @@
+import { assert, assertEquals } from "@std/assert";
+import { formatLine, Log, type LogLine } from "../../../lib/init/log.ts";
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+function sink() {
+  const lines: string[] = [];
+  const state = { full: false };
+  return {
+    lines,
+    state,
+    write(line: Uint8Array): boolean {
+      if (!state.full) lines.push(text(line));
+      return !state.full;
+    },
+  };
+}
+
+Deno.test("Log prints what was said before the sink came, then what comes", () => {
+  const log = new Log({ nowMs: () => 12 });
+  const console = sink();
+  log.info("early");
+  log.attach(console);
+  log.warning("late");
+  assertEquals(console.lines, [
+    "[    0.012] spaceos-init: early\n",
+    "[    0.012] spaceos-init: warning: late\n",
+  ]);
+});
+
+Deno.test("Log keeps the init's own records of its level and above", () => {
+  const log = new Log({ nowMs: () => 0, level: "warning" });
+  log.debug("a");
+  log.info("b");
+  log.warning("c");
+  log.error("d");
+  log.level = "debug";
+  log.debug("e");
+  assertEquals(log.recent().map((line) => text(line.bytes)), [
+    "warning: c",
+    "error: d",
+    "debug: e",
+  ]);
+});
+
+Deno.test("Log gives each line of a text its own record", () => {
+  const log = new Log({ nowMs: () => 0 });
+  log.info("a\nb");
+  assertEquals(log.recent().map((line) => text(line.bytes)), ["a", "b"]);
+});
+
+Deno.test("Log counts the lines that a full sink refused, and says so once it takes lines again", () => {
+  const log = new Log({ nowMs: () => 0 });
+  const console = sink();
+  log.attach(console);
+  console.state.full = true;
+  for (let i = 0; i < 5; i++) log.info(`lost ${i}`);
+  console.state.full = false;
+  log.info("back");
+  log.info("again");
+  assertEquals(log.droppedCount, 5);
+  assertEquals(console.lines, [
+    "[    0.000] spaceos-init: 5 lines dropped: console too slow\n",
+    "[    0.000] spaceos-init: back\n",
+    "[    0.000] spaceos-init: again\n",
+  ]);
+});
+
+Deno.test("Log holds a bounded ring, forgets its oldest lines, and numbers lines without a gap", () => {
+  const log = new Log({ nowMs: () => 0, ringBytes: 10_000 });
+  for (let i = 0; i < 100_000; i++) {
+    log.line("flood", "stdout", new Uint8Array(i % 300));
+  }
+  const lines = log.recent();
+  assert(lines.length > 10 && lines.length < 200, `${lines.length} lines`);
+  assertEquals(lines.at(-1)?.sequence, 100_000);
+  for (const [index, line] of lines.entries()) {
+    assertEquals(line.sequence, 100_000 - lines.length + 1 + index);
+  }
+});
+
+Deno.test("Log's followers get each new line until they leave, and lines kept from the console too", () => {
+  const log = new Log({ nowMs: () => 0 });
+  const console = sink();
+  const seen: LogLine[] = [];
+  log.attach(console);
+  const leave = log.follow((line) => void seen.push(line));
+  log.line("demo", "stderr", Uint8Array.of(0xff), false);
+  leave();
+  log.info("unseen");
+  assertEquals(seen.length, 1);
+  assertEquals(seen[0]?.stream, "stderr");
+  assertEquals(console.lines.length, 1);
+  assertEquals(log.recent("demo").length, 1);
+});
+
+Deno.test("formatLine passes bytes through as they are", () => {
+  const line = formatLine(0, "x", Uint8Array.of(0xff, 0xfe));
+  assertEquals([...line.slice(-3)], [0xff, 0xfe, 0x0a]);
+});
