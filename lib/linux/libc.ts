@@ -717,8 +717,18 @@ function load(): Libc {
   }
 }
 
+// The library stays open for the program's life. Opened inside a test, it would
+// be a leak in the eyes of the test runner, so it is opened here where that asks
+// nobody for permission; where it fails, the first call says why.
+try {
+  if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") load();
+} catch {
+  loaded = undefined;
+}
+
 /**
- * The C library, loaded at the first call.
+ * The C library. It is opened with this module where FFI is permitted already,
+ * else at the first call.
  *
  * @throws {Error} When `libc.so.6` cannot be loaded or lacks a function; the
  * cause is the runtime's own error.
