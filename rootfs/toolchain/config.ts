@@ -108,6 +108,6 @@ export function writeClosedConfiguration(rootPath: string): string {
 
 if (import.meta.main) {
   console.log(
-    writeClosedConfiguration(new URL("../..", import.meta.url).pathname),
+    writeClosedConfiguration(`${import.meta.dirname}/../..`),
   );
 }
