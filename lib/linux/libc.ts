@@ -471,6 +471,24 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  posix_spawn_file_actions_addopen: {
+    parameters: [
+      "buffer", // posix_spawn_file_actions_t *file_actions
+      "i32", // int fildes
+      "buffer", // const char *path
+      "i32", // int oflag
+      "u32", // mode_t mode
+    ],
+    result: "i32",
+  },
+  posix_spawn_file_actions_addtcsetpgrp_np: {
+    optional: true, // glibc 2.35
+    parameters: [
+      "buffer", // posix_spawn_file_actions_t *file_actions
+      "i32", // int tcfd
+    ],
+    result: "i32",
+  },
   posix_spawn_file_actions_addclosefrom_np: {
     parameters: [
       "buffer", // posix_spawn_file_actions_t *file_actions
