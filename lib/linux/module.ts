@@ -1,0 +1,67 @@
+/**
+ * Kernel modules: `finit_module(2)`. There is no search and no dependency
+ * order here; the caller names files in the order of loading. Imports files and
+ * the libc table.
+ *
+ * @module
+ */
+
+import { SystemError } from "./error.ts";
+import { close, open } from "./file.ts";
+import { check, cString, libc, syscallNumbers } from "./libc.ts";
+
+const EEXIST = 17;
+/** `linux/module.h`: the kernel unpacks the file itself (5.17, if built so). */
+const MODULE_INIT_COMPRESSED_FILE = 4;
+
+/**
+ * Loads a module into the kernel. Needs CAP_SYS_MODULE.
+ *
+ * @param path The module's file, `.ko`, or `.ko.xz`, `.ko.gz`, `.ko.zst` where
+ * the kernel unpacks them.
+ * @param parameters The module's parameters, for example `"soft_noboot=1"`.
+ * @returns `"loaded"`, or `"present"` when it was there already.
+ * @throws {SystemError} With the file as path: ENOENT when there is no such
+ * file or when the module needs a symbol of one that is not loaded, ENOEXEC for
+ * another kernel's module, EPERM without the capability.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { SystemError } from "./error.ts";
+ * import { loadModule } from "./module.ts";
+ *
+ * assertThrows(
+ *   () => loadModule("/lib/modules/none.ko"),
+ *   SystemError,
+ *   "open /lib/modules/none.ko: ENOENT",
+ * );
+ * ```
+ */
+export function loadModule(
+  path: string,
+  parameters = "",
+): "loaded" | "present" {
+  const descriptor = open(path);
+  try {
+    const flags = path.endsWith(".ko") ? 0 : MODULE_INIT_COMPRESSED_FILE;
+    check(
+      libc().syscall(
+        BigInt(syscallNumbers().finitModule),
+        BigInt(descriptor),
+        cString(parameters),
+        BigInt(flags),
+      ),
+      "finit_module",
+      path,
+    );
+    return "loaded";
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === EEXIST) {
+      return "present";
+    }
+    throw error;
+  } finally {
+    close(descriptor);
+  }
+}
