@@ -9,7 +9,7 @@
  * | state    | meaning                                              | leaves it on                          |
  * |----------|------------------------------------------------------|---------------------------------------|
  * | Pending  | nothing runs and nothing is timed: new, waiting for dependencies, stopped, or finished | `start`, or dependencies that became ready |
- * | Starting | a process is being started and is not ready yet      | ready, exit, spawn failure, time-out, `stop` |
+ * | Starting | a process is being started and is not ready yet      | ready, exit, failure to start, time-out, `stop` |
  * | Running  | ready; for a oneshot: it has done its work           | exit, missed heartbeat, lost dependency, `stop` |
  * | Backoff  | it failed; the next attempt has a due time           | that time, `start`, `stop`            |
  * | Failed   | it will not be tried again by itself                 | `start`, or a failed dependency that recovered |
@@ -34,7 +34,7 @@
  * | `stop`        | Pending (stopped)   | **stop**            | **stop** ²          | Pending (stopped)  | Pending (stopped)  |
  * | `restart`     | as `start`          | **stop**, then again | **stop**, then again ² | as `start`      | as `start`         |
  * | `spawned`     | –                   | Running, if that is readiness | –         | –                  | –                  |
- * | `spawn-failed`| –                   | Backoff or Failed   | –                   | –                  | –                  |
+ * | `failed`| –                   | Backoff or Failed   | –                   | –                  | –                  |
  * | `ready`       | –                   | Running             | –                   | –                  | –                  |
  * | `heartbeat`   | –                   | –                   | noted               | –                  | –                  |
  * | `unhealthy`   | –                   | **stop**            | **stop**            | –                  | –                  |
@@ -59,20 +59,13 @@ import {
   defaultBackoffPolicy,
 } from "./backoff.ts";
 
-/** How a process ended: by itself with a code, or by a signal. */
-export type ExitStatus =
-  | {
-    /** The exit code, 0 to 255. */
-    readonly code: number;
-    /** No signal ended it. */
-    readonly signal: null;
-  }
-  | {
-    /** It did not exit by itself. */
-    readonly code: null;
-    /** The name of the signal that ended it, for example `SIGKILL`. */
-    readonly signal: string;
-  };
+/** How a process ended: by itself with a code, or by a signal. One of the two is null. */
+export interface ExitStatus {
+  /** The exit code, 0 to 255, or null when a signal ended it. */
+  readonly exitCode: number | null;
+  /** The name of the signal that ended it, for example `SIGKILL`, or null. */
+  readonly signal: string | null;
+}
 
 /** What `svcStep` needs to know of a service's definition. */
 export interface ServicePolicy {
@@ -124,7 +117,7 @@ export type StopCause =
 /** Why a service will not be tried again by itself. */
 export type FailureReason =
   | "exited"
-  | "spawn-failed"
+  | "start-failed"
   | "start-timeout"
   | "watchdog"
   | "unhealthy"
@@ -239,8 +232,8 @@ export type ServiceEvent =
     readonly pid: number;
   }
   | {
-    /** The process could not be made. */
-    readonly kind: "spawn-failed";
+    /** The process could not be made, or is gone in a way that is a failure whatever its exit. */
+    readonly kind: "failed";
     /** Why, in words. */
     readonly error: string;
   }
@@ -311,7 +304,7 @@ export const initialServiceState: ServiceState = {
  * assertEquals(step.action, "spawn");
  * step = svcStep(step.state, { kind: "spawned", pid: 42 }, 1);
  * assertEquals(step.state.kind, "running");
- * step = svcStep(step.state, { kind: "exited", exit: { code: 1, signal: null } }, 2);
+ * step = svcStep(step.state, { kind: "exited", exit: { exitCode: 1, signal: null } }, 2);
  * assertEquals(step.state.kind, "backoff");
  * step = svcStep(step.state, { kind: "tick" }, 501);
  * assertEquals(step.action, "none");
@@ -347,10 +340,10 @@ export function svcStep(
         : unchanged(state);
     case "spawned":
       return spawned(state, event.pid, nowMs, policy);
-    case "spawn-failed":
-      return state.kind === "starting"
+    case "failed":
+      return hasProcess(state)
         ? ended(state, nowMs, policy, context, {
-          reason: "spawn-failed",
+          reason: state.kind === "starting" ? "start-failed" : "exited",
           error: event.error,
         })
         : unchanged(state);
@@ -413,13 +406,13 @@ export function serviceDeadlineMs(
  * import { assert } from "@std/assert/assert";
  * import { defaultServicePolicy, isSuccess } from "@spaceos/pid1";
  *
- * assert(isSuccess({ code: 0, signal: null }, defaultServicePolicy));
- * assert(!isSuccess({ code: null, signal: "SIGTERM" }, defaultServicePolicy));
+ * assert(isSuccess({ exitCode: 0, signal: null }, defaultServicePolicy));
+ * assert(!isSuccess({ exitCode: null, signal: "SIGTERM" }, defaultServicePolicy));
  * ```
  */
 export function isSuccess(exit: ExitStatus, policy: ServicePolicy): boolean {
   return exit.signal === null
-    ? policy.successCodes.includes(exit.code)
+    ? exit.exitCode !== null && policy.successCodes.includes(exit.exitCode)
     : policy.successSignals.includes(exit.signal);
 }
 
@@ -447,10 +440,7 @@ function restart(
   nowMs: number,
   context: ServiceContext,
 ): ServiceStep {
-  if (state.kind !== "starting" && state.kind !== "running") {
-    return start(state, nowMs, context);
-  }
-  if (hasNoProcess(state)) {
+  if (!hasProcess(state)) {
     return attempt(forgetFailures(state.history), nowMs, context);
   }
   return {
@@ -460,10 +450,7 @@ function restart(
 }
 
 function stop(state: ServiceState, nowMs: number): ServiceStep {
-  if (
-    (state.kind === "starting" || state.kind === "running") &&
-    !hasNoProcess(state)
-  ) {
+  if (hasProcess(state)) {
     return {
       state: { ...state, stopping: "requested" },
       action: state.stopping === null ? "stop" : "none",
@@ -506,9 +493,9 @@ function tick(
   }
   if (state.stopping !== null) return unchanged(state);
   if (dependencies !== "ready") {
-    return hasNoProcess(state)
-      ? attempt(state.history, nowMs, context)
-      : { state: { ...state, stopping: "dependency" }, action: "stop" };
+    return hasProcess(state)
+      ? { state: { ...state, stopping: "dependency" }, action: "stop" }
+      : attempt(state.history, nowMs, context);
   }
   const deadlineMs = serviceDeadlineMs(state, policy);
   if (deadlineMs === null || nowMs < deadlineMs) return unchanged(state);
@@ -547,12 +534,7 @@ function exited(
   policy: ServicePolicy,
   context: ServiceContext,
 ): ServiceStep {
-  if (
-    (state.kind !== "starting" && state.kind !== "running") ||
-    hasNoProcess(state)
-  ) {
-    return unchanged(state);
-  }
+  if (!hasProcess(state)) return unchanged(state);
   const noted = { ...state, history: { ...state.history, lastExit: exit } };
   if (
     policy.type === "oneshot" && noted.stopping === null &&
@@ -561,8 +543,15 @@ function exited(
     return { state: running(noted, null, nowMs), action: "none" };
   }
   const error = exit.signal === null
-    ? `exited with code ${exit.code}`
+    ? `exited with code ${exit.exitCode}`
     : `was ended by ${exit.signal}`;
+  if (state.kind === "starting" && policy.type === "process") {
+    // It was to stay, and went before it was ready: no exit code makes that right.
+    return ended(noted, nowMs, policy, context, {
+      reason: "start-failed",
+      error: `${error} before it was ready`,
+    });
+  }
   return ended(noted, nowMs, policy, context, {
     reason: isSuccess(exit, policy) ? "success" : "exited",
     error,
@@ -576,7 +565,7 @@ function ended(
   policy: ServicePolicy,
   context: ServiceContext,
   end: {
-    readonly reason: "success" | "exited" | "spawn-failed";
+    readonly reason: "success" | "exited" | "start-failed";
     readonly error: string;
   },
 ): ServiceStep {
@@ -682,10 +671,7 @@ function breakPromise(
   cause: "start-timeout" | "watchdog" | "unhealthy",
   error: string,
 ): ServiceStep {
-  if (state.kind !== "starting" && state.kind !== "running") {
-    return unchanged(state);
-  }
-  if (state.stopping !== null || hasNoProcess(state)) return unchanged(state);
+  if (!hasProcess(state) || state.stopping !== null) return unchanged(state);
   return {
     state: {
       ...state,
@@ -696,9 +682,12 @@ function breakPromise(
   };
 }
 
-/** A oneshot that has done its work is Running without a process. */
-function hasNoProcess(state: StartingService | RunningService): boolean {
-  return state.kind === "running" && state.pid === null;
+/** Whether there is a process to wait for: a oneshot that has done its work has none. */
+function hasProcess(
+  state: ServiceState,
+): state is StartingService | (RunningService & { readonly pid: number }) {
+  return state.kind === "starting" ||
+    (state.kind === "running" && state.pid !== null);
 }
 
 function forgetFailures(history: ServiceHistory): ServiceHistory {

@@ -13,9 +13,9 @@ import {
   svcStep,
 } from "../../../lib/supervisor/service.ts";
 
-const exit0: ExitStatus = { code: 0, signal: null };
-const exit1: ExitStatus = { code: 1, signal: null };
-const killed: ExitStatus = { code: null, signal: "SIGKILL" };
+const exit0: ExitStatus = { exitCode: 0, signal: null };
+const exit1: ExitStatus = { exitCode: 1, signal: null };
+const killed: ExitStatus = { exitCode: null, signal: "SIGKILL" };
 
 /** A service that is driven event by event; it keeps what was asked of its owner. */
 class Driver {
@@ -181,11 +181,11 @@ Deno.test("svcStep honours listed success codes and signals", () => {
     successSignals: ["SIGHUP"],
   };
   assertEquals(
-    new Driver(policy).up().exit({ code: 3, signal: null }).summary,
+    new Driver(policy).up().exit({ exitCode: 3, signal: null }).summary,
     "pending finished",
   );
   assertEquals(
-    new Driver(policy).up().exit({ code: null, signal: "SIGHUP" }).summary,
+    new Driver(policy).up().exit({ exitCode: null, signal: "SIGHUP" }).summary,
     "pending finished",
   );
   assert(!isSuccess(killed, new Driver(policy).policy));
@@ -319,7 +319,7 @@ Deno.test("svcStep with a maximum of 0 fails at the first end", () => {
 
 Deno.test("svcStep treats a failed spawn as a failure of the service", () => {
   const event: ServiceEvent = {
-    kind: "spawn-failed",
+    kind: "failed",
     error: "posix_spawn: ENOENT: /bin/x",
   };
   const retried = new Driver().send("start").send(event);
@@ -327,7 +327,7 @@ Deno.test("svcStep treats a failed spawn as a failure of the service", () => {
   assertEquals(retried.state.history.lastError, "posix_spawn: ENOENT: /bin/x");
   assertEquals(
     new Driver({ restart: "never" }).send("start").send(event).summary,
-    "failed spawn-failed",
+    "failed start-failed",
   );
 });
 
@@ -491,7 +491,7 @@ Deno.test("svcStep obeys a stop that comes between spawn and spawned", () => {
   driver.exit(killed);
   assertEquals(driver.summary, "pending stopped");
   const never = new Driver().send("start").send("stop").send({
-    kind: "spawn-failed",
+    kind: "failed",
     error: "x",
   });
   assertEquals(never.summary, "pending stopped");
@@ -513,7 +513,7 @@ Deno.test("svcStep is total: every event in every state keeps to the table and n
         kind,
       })),
     { kind: "spawned", pid: 1 },
-    { kind: "spawn-failed", error: "x" },
+    { kind: "failed", error: "x" },
     { kind: "exited", exit: exit0 },
     { kind: "exited", exit: killed },
     { kind: "unhealthy", error: "x" },
