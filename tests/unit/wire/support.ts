@@ -59,3 +59,22 @@ export function bitwiseCrc32c(bytes: Uint8Array): number {
   }
   return ~remainder >>> 0;
 }
+
+/** The bytes of a text of hexadecimal digits with spaces and line breaks. */
+export function fromHexDump(text: string): Uint8Array<ArrayBuffer> {
+  const digits = text.replace(/\s/g, "");
+  return Uint8Array.from(
+    { length: digits.length / 2 },
+    (_, index) => parseInt(digits.slice(index * 2, index * 2 + 2), 16),
+  );
+}
+
+/** A copy with one bit flipped, counted from bit 0 of byte 0. */
+export function flipBit(
+  bytes: Uint8Array,
+  bit: number,
+): Uint8Array<ArrayBuffer> {
+  const copy = bytes.slice();
+  copy[bit >>> 3] = (copy[bit >>> 3] ?? 0) ^ (1 << (bit & 7));
+  return copy;
+}

@@ -1,0 +1,494 @@
+/**
+ * The kinds of fields that a layout table is made of: what each accepts, how it
+ * is written and read, and how it is shown. The table itself, and everything
+ * that follows from it, is in codec.ts. Imports the room's text helpers.
+ *
+ * Every constructor takes the field's offset first, so that a table in the code
+ * reads like the table in formats.md. A field that follows one of variable
+ * length has no fixed offset: its offset is {@linkcode AFTER}.
+ *
+ * @module
+ */
+
+import { hexNumber, toHex } from "./hex.ts";
+
+/** The offset of a field that begins where the one before it ends. */
+export const AFTER = "after";
+
+/** A byte offset in the layout, or {@linkcode AFTER}. */
+export type Offset = number | typeof AFTER;
+
+/**
+ * Whether a field stands in the record: `required` always, `optional` always
+ * when decoded but with a default when encoded, `hidden` never.
+ */
+export type Presence = "required" | "optional" | "hidden";
+
+/** What a field is for, besides carrying a value of its own. */
+export type Role =
+  | { readonly kind: "value" }
+  | { readonly kind: "reserved" }
+  | { readonly kind: "length"; readonly of: string }
+  | { readonly kind: "crc"; readonly from: number; readonly to: number };
+
+/** One row of a layout table. `Value` is the type it has in the record. */
+export interface Field<Value, P extends Presence> {
+  /** Where the field begins. */
+  readonly offset: Offset;
+  /** Its size in bytes; the largest one if it is variable. */
+  readonly sizeBytes: number;
+  /** Whether it takes only the bytes that its value needs. */
+  readonly variable: boolean;
+  /** Its type as formats.md writes it, such as `"u16"`. */
+  readonly type: string;
+  /** What it accepts, such as `"0..240"`. */
+  readonly expected: string;
+  /** Its name as formats.md writes it, where that is not the key in snake case. */
+  readonly wireName: string | undefined;
+  /** Whether it stands in the record. */
+  readonly presence: P;
+  /** What an encoder writes when the record lacks it. */
+  readonly fallback: Value | undefined;
+  /** What it is for. */
+  readonly role: Role;
+  /** Whether a value can be encoded as it is. */
+  accepts(value: Value): boolean;
+  /** How many bytes a value takes, without padding. */
+  lengthOf(value: Value): number;
+  /** Writes a value at an offset, padding included. Never throws for a value of the type's width. */
+  write(target: DataView, offset: number, value: Value): void;
+  /** Reads a value of so many bytes. Never throws. */
+  read(source: DataView, offset: number, lengthBytes: number): Value;
+  /** The value in one line. */
+  show(value: Value): string;
+}
+
+/** What every field may say besides its type. */
+export interface FieldOptions {
+  /** The name in formats.md, where it is not the key in snake case. */
+  readonly name?: string;
+}
+
+/** What an integer field may say. */
+export interface IntegerOptions extends FieldOptions {
+  /** The least value; 0 if absent. */
+  readonly min?: number;
+  /** The greatest value; that of the type if absent. */
+  readonly max?: number;
+  /** Show it in hexadecimal. */
+  readonly hex?: boolean;
+}
+
+const VALUE: Role = { kind: "value" };
+
+type Width = 1 | 2 | 4;
+
+function writeInteger(
+  target: DataView,
+  offset: number,
+  width: Width,
+  value: number,
+): void {
+  if (width === 1) target.setUint8(offset, value);
+  else if (width === 2) target.setUint16(offset, value);
+  else target.setUint32(offset, value);
+}
+
+function readInteger(source: DataView, offset: number, width: Width): number {
+  if (width === 1) return source.getUint8(offset);
+  if (width === 2) return source.getUint16(offset);
+  return source.getUint32(offset);
+}
+
+function integer<P extends Presence>(
+  offset: Offset,
+  width: Width,
+  presence: P,
+  options: IntegerOptions,
+  fallback?: number,
+): Field<number, P> {
+  const min = options.min ?? 0;
+  const max = options.max ?? 2 ** (8 * width) - 1;
+  const show = (value: number) =>
+    options.hex ? hexNumber(value, width) : String(value);
+  return {
+    offset,
+    sizeBytes: width,
+    variable: false,
+    type: `u${8 * width}`,
+    expected: min === max ? show(min) : `${min}..${max}`,
+    wireName: options.name,
+    presence,
+    fallback,
+    role: VALUE,
+    accepts: (value) => Number.isInteger(value) && value >= min && value <= max,
+    lengthOf: () => width,
+    write: (target, at, value) => writeInteger(target, at, width, value),
+    read: (source, at) => readInteger(source, at, width),
+    show,
+  };
+}
+
+/** An unsigned integer of 8 bits. */
+export function u8(
+  offset: Offset,
+  options: IntegerOptions = {},
+): Field<number, "required"> {
+  return integer(offset, 1, "required", options);
+}
+
+/** An unsigned integer of 16 bits, big-endian. */
+export function u16(
+  offset: Offset,
+  options: IntegerOptions = {},
+): Field<number, "required"> {
+  return integer(offset, 2, "required", options);
+}
+
+/** An unsigned integer of 32 bits, big-endian. */
+export function u32(
+  offset: Offset,
+  options: IntegerOptions = {},
+): Field<number, "required"> {
+  return integer(offset, 4, "required", options);
+}
+
+/** An unsigned integer of 64 bits, big-endian; a `bigint` in the record. */
+export function u64(
+  offset: Offset,
+  options: FieldOptions & {
+    /** Shows the number; in decimal if absent. */
+    readonly show?: (value: bigint) => string;
+  } = {},
+): Field<bigint, "required"> {
+  const max = 2n ** 64n - 1n;
+  return {
+    offset,
+    sizeBytes: 8,
+    variable: false,
+    type: "u64",
+    expected: `a bigint of 0..${max}`,
+    wireName: options.name,
+    presence: "required",
+    fallback: undefined,
+    role: VALUE,
+    accepts: (value) =>
+      typeof value === "bigint" && value >= 0n && value <= max,
+    lengthOf: () => 8,
+    write: (target, at, value) => target.setBigUint64(at, value),
+    read: (source, at) => source.getBigUint64(at),
+    show: options.show ?? String,
+  };
+}
+
+/**
+ * An integer that always has the same value. It stands in the record, so that a
+ * decoder that doesn't judge shows what it found; an encoder needs it not.
+ */
+export function constant(
+  offset: Offset,
+  type: "u8" | "u16" | "u32",
+  value: number,
+  options: IntegerOptions = {},
+): Field<number, "optional"> {
+  const width = type === "u8" ? 1 : type === "u16" ? 2 : 4;
+  const range = { ...options, min: value, max: value };
+  return integer(offset, width, "optional", range, value);
+}
+
+/** A constant that the record leaves out: a format's magic byte, say. */
+export function hiddenConstant(
+  offset: Offset,
+  type: "u8" | "u16" | "u32",
+  value: number,
+  options: IntegerOptions = {},
+): Field<number, "hidden"> {
+  return { ...constant(offset, type, value, options), presence: "hidden" };
+}
+
+/** An integer out of a table of names. The record holds the number. */
+export function enumeration<const T extends Readonly<Record<string, number>>>(
+  offset: Offset,
+  type: "u8" | "u16",
+  names: T,
+  options: FieldOptions = {},
+): Field<T[keyof T], "required"> {
+  const byValue = new Map(
+    Object.entries(names).map(([name, value]) => [value, name]),
+  );
+  const isMember = (value: number): value is T[keyof T] => byValue.has(value);
+  const width = type === "u8" ? 1 : 2;
+  return {
+    offset,
+    sizeBytes: width,
+    variable: false,
+    type,
+    expected: [...byValue].map(([value, name]) => `${value} ${name}`)
+      .join(", "),
+    wireName: options.name,
+    presence: "required",
+    fallback: undefined,
+    role: VALUE,
+    accepts: isMember,
+    lengthOf: () => width,
+    write: (target, at, value) => writeInteger(target, at, width, value),
+    // A decoder judges by `accepts`; one that doesn't judge may hand out a
+    // number that has no name, which `show` copes with.
+    read: (source, at) => readInteger(source, at, width) as T[keyof T],
+    show: (value) => `${value} ${byValue.get(value) ?? "unknown"}`,
+  };
+}
+
+/** Bytes that are zero and stand for nothing yet. */
+export function reserved(
+  offset: Offset,
+  sizeBytes: number,
+): Field<Uint8Array, "hidden"> {
+  return {
+    ...bytes(offset, sizeBytes),
+    type: sizeBytes === 1 ? "u8" : `${sizeBytes} bytes`,
+    expected: "0",
+    presence: "hidden",
+    fallback: new Uint8Array(sizeBytes),
+    role: { kind: "reserved" },
+    accepts: (value) => value.every((byte) => byte === 0),
+  };
+}
+
+/** Exactly so many bytes. */
+export function bytes(
+  offset: Offset,
+  sizeBytes: number,
+  options: FieldOptions & {
+    /** Shows the bytes; hexadecimal digits if absent. */
+    readonly show?: (value: Uint8Array) => string;
+  } = {},
+): Field<Uint8Array, "required"> {
+  return {
+    offset,
+    sizeBytes,
+    variable: false,
+    type: `${sizeBytes} bytes`,
+    expected: `a Uint8Array of ${sizeBytes} bytes`,
+    wireName: options.name,
+    presence: "required",
+    fallback: undefined,
+    role: VALUE,
+    accepts: (value) =>
+      value instanceof Uint8Array && value.length === sizeBytes,
+    lengthOf: () => sizeBytes,
+    write: (target, at, value) => writeBytes(target, at, sizeBytes, value),
+    read: (source, at) => readBytes(source, at, sizeBytes),
+    show: options.show ?? toHex,
+  };
+}
+
+/** A list of a fixed number of unsigned 32-bit integers. */
+export function u32List(
+  offset: Offset,
+  count: number,
+  options: FieldOptions = {},
+): Field<readonly number[], "required"> {
+  const isU32 = (value: unknown) =>
+    typeof value === "number" && Number.isInteger(value) && value >= 0 &&
+    value <= 0xFFFFFFFF;
+  return {
+    offset,
+    sizeBytes: count * 4,
+    variable: false,
+    type: `${count} x u32`,
+    expected: `${count} integers of 0..4294967295`,
+    wireName: options.name,
+    presence: "required",
+    fallback: undefined,
+    role: VALUE,
+    accepts: (value) =>
+      Array.isArray(value) && value.length === count && value.every(isU32),
+    lengthOf: () => count * 4,
+    write: (target, at, value) => {
+      for (let index = 0; index < count; index++) {
+        target.setUint32(at + index * 4, value[index] ?? 0);
+      }
+    },
+    read: (source, at) =>
+      Array.from(
+        { length: count },
+        (_, index) => source.getUint32(at + index * 4),
+      ),
+    show: (value) => value.map((item) => hexNumber(item, 4)).join(" "),
+  };
+}
+
+/** What a field with a length of its own may say. */
+export interface LengthOptions extends FieldOptions {
+  /** The least length in bytes; 0 if absent. */
+  readonly min?: number;
+}
+
+/**
+ * Up to so many bytes, padded with zeros to the full size; a `lengthOf` field of
+ * the same table holds how many they are.
+ */
+export function paddedBytes(
+  offset: Offset,
+  sizeBytes: number,
+  options: LengthOptions = {},
+): Field<Uint8Array, "required"> {
+  const min = options.min ?? 0;
+  return {
+    ...bytes(offset, sizeBytes, options),
+    expected: `a Uint8Array of ${min}..${sizeBytes} bytes`,
+    accepts: (value) =>
+      value instanceof Uint8Array && value.length >= min &&
+      value.length <= sizeBytes,
+    lengthOf: (value) => value.length,
+    read: readBytes,
+  };
+}
+
+/** Text in UTF-8, padded with zeros; a `lengthOf` field holds its bytes. */
+export function paddedText(
+  offset: Offset,
+  sizeBytes: number,
+  options: LengthOptions = {},
+): Field<string, "required"> {
+  const min = options.min ?? 0;
+  return {
+    offset,
+    sizeBytes,
+    variable: false,
+    type: `${sizeBytes} bytes`,
+    expected:
+      `text of ${min}..${sizeBytes} bytes in UTF-8 without U+0000 or U+FFFD`,
+    wireName: options.name,
+    presence: "required",
+    fallback: undefined,
+    role: VALUE,
+    accepts: (value) => {
+      // U+FFFD is what a decoder puts where the bytes were not UTF-8, and a
+      // lone surrogate becomes it: neither would come back as the same bytes.
+      if (typeof value !== "string" || /[\0\uFFFD]/.test(value)) return false;
+      const length = utf8.encode(value).length;
+      return value.isWellFormed() && length >= min && length <= sizeBytes;
+    },
+    lengthOf: (value) => utf8.encode(value).length,
+    write: (target, at, value) =>
+      writeBytes(target, at, sizeBytes, utf8.encode(value)),
+    read: (source, at, length) =>
+      utf8Decoder.decode(readBytes(source, at, length)),
+    show: (value) => JSON.stringify(value),
+  };
+}
+
+/** Bytes that take no more room than they need; a `lengthOf` field counts them. */
+export function countedBytes(
+  offset: Offset,
+  maxBytes: number,
+  options: LengthOptions = {},
+): Field<Uint8Array, "required"> {
+  return variable(paddedBytes(offset, maxBytes, options));
+}
+
+/** Text that takes no more room than it needs; a `lengthOf` field counts it. */
+export function countedText(
+  offset: Offset,
+  maxBytes: number,
+  options: LengthOptions = {},
+): Field<string, "required"> {
+  return variable(paddedText(offset, maxBytes, options));
+}
+
+/** All bytes up to the end; only the last field of a table can be this. */
+export function rest(
+  offset: Offset,
+  maxBytes: number,
+  options: LengthOptions = {},
+): Field<Uint8Array, "required"> {
+  return variable(paddedBytes(offset, maxBytes, options));
+}
+
+function variable<V extends Uint8Array | string>(
+  field: Field<V, "required">,
+): Field<V, "required"> {
+  return {
+    ...field,
+    variable: true,
+    type: `0..${field.sizeBytes} bytes`,
+    write: (target, at, value) => {
+      const encoded: Uint8Array = typeof value === "string"
+        ? utf8.encode(value)
+        : value;
+      writeBytes(target, at, encoded.length, encoded);
+    },
+  };
+}
+
+/** How many bytes another field of the table has. Not in the record. */
+export function lengthOf(
+  offset: Offset,
+  type: "u8" | "u16",
+  key: string,
+  options: IntegerOptions = {},
+): Field<number, "hidden"> {
+  return {
+    ...integer(offset, type === "u8" ? 1 : 2, "hidden", options),
+    role: { kind: "length", of: key },
+  };
+}
+
+/** The CRC-32C over bytes `from` up to, not including, `to`. Not in the record. */
+export function crc32cOver(
+  offset: number,
+  from: number,
+  to: number,
+  options: FieldOptions = {},
+): Field<number, "hidden"> {
+  return {
+    ...integer(offset, 4, "hidden", { ...options, hex: true }),
+    expected: `the CRC-32C of bytes ${hexNumber(from, 1)}..${
+      hexNumber(to - 1, 1)
+    }`,
+    role: { kind: "crc", from, to },
+  };
+}
+
+/** As {@linkcode crc32cOver}, and the record holds what was found. */
+export function shownCrc32cOver(
+  offset: number,
+  from: number,
+  to: number,
+  options: FieldOptions = {},
+): Field<number, "optional"> {
+  return {
+    ...crc32cOver(offset, from, to, options),
+    presence: "optional",
+    fallback: 0,
+  };
+}
+
+const utf8 = new TextEncoder();
+const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+function writeBytes(
+  target: DataView,
+  offset: number,
+  sizeBytes: number,
+  value: Uint8Array,
+): void {
+  const place = new Uint8Array(
+    target.buffer,
+    target.byteOffset + offset,
+    sizeBytes,
+  );
+  place.fill(0);
+  place.set(value.length > sizeBytes ? value.subarray(0, sizeBytes) : value);
+}
+
+function readBytes(
+  source: DataView,
+  offset: number,
+  lengthBytes: number,
+): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(source.buffer, source.byteOffset + offset, lengthBytes)
+    .slice();
+}
