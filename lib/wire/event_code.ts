@@ -14,7 +14,7 @@
 import { EventSeverity } from "./event.ts";
 
 /** The name of an event of the init. */
-export type EventName =
+export type EventCodeName =
   | "BOOT"
   | "READY"
   | "MODE_CHANGED"
@@ -61,7 +61,7 @@ export interface EventCode {
 const { INFO, WARNING, ERROR, CRITICAL } = EventSeverity;
 
 /** The table of the init's events. */
-export const eventCodes: Readonly<Record<EventName, EventCode>> = {
+export const eventCodes: Readonly<Record<EventCodeName, EventCode>> = {
   BOOT: { code: 0x0001, severity: INFO, description: "The machine booted." },
   READY: {
     code: 0x0002,
@@ -222,8 +222,8 @@ export const eventCodes: Readonly<Record<EventName, EventCode>> = {
   },
 };
 
-const namesByCode: ReadonlyMap<number, EventName> = new Map(
-  (Object.keys(eventCodes) as EventName[]).map((
+const namesByCode: ReadonlyMap<number, EventCodeName> = new Map(
+  (Object.keys(eventCodes) as EventCodeName[]).map((
     name,
   ) => [eventCodes[name].code, name]),
 );

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
+  type EventCodeName,
   eventCodeName,
   eventCodes,
-  type EventName,
 } from "../../../lib/wire/event_code.ts";
 
 Deno.test("eventCodes gives every name a number of its own that fits a record", () => {
@@ -15,7 +15,7 @@ Deno.test("eventCodes gives every name a number of its own that fits a record", 
 });
 
 Deno.test("eventCodeName finds every name of the table by its number", () => {
-  for (const name of Object.keys(eventCodes) as EventName[]) {
+  for (const name of Object.keys(eventCodes) as EventCodeName[]) {
     assertEquals(eventCodeName(eventCodes[name].code), name);
   }
   assertEquals(eventCodeName(0), "0x0000");
