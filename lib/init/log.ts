@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { concat } from "@std/bytes/concat";
 import { LOG_LEVELS, type LogLevel } from "./command_line.ts";
 
 /** Where a line came from, as the LOG frame numbers it (formats.md, "LOG"). */
@@ -28,10 +29,13 @@ export interface LogLine {
   readonly bytes: Uint8Array;
 }
 
-/** Where lines go: returns false when it had no room and dropped the line. */
+/**
+ * Where lines go. It must neither throw nor wait; it drops and counts lines by
+ * itself when it can't keep up, as the console's writer does.
+ */
 export interface LogSink {
-  /** Takes one line with its newline, or refuses it; never throws, never waits. */
-  write(line: Uint8Array): boolean;
+  /** Takes one line without its newline. */
+  line(bytes: Uint8Array): void;
 }
 
 /** Settings of a {@linkcode Log}. */
@@ -50,8 +54,7 @@ const LINE_OVERHEAD_BYTES = 96;
 const encoder = new TextEncoder();
 
 /**
- * The log. Bounded: the ring forgets its oldest lines, and a sink that is full
- * loses lines, which are counted and said as soon as the sink takes a line again.
+ * The log. Bounded: the ring forgets its oldest lines.
  *
  * @example
  * ```ts
@@ -61,10 +64,10 @@ const encoder = new TextEncoder();
  * const printed: string[] = [];
  * const log = new Log({ nowMs: () => 1500 });
  * log.attach({
- *   write: (line) => printed.push(new TextDecoder().decode(line)) > 0,
+ *   line: (bytes) => void printed.push(new TextDecoder().decode(bytes)),
  * });
  * log.info("READY");
- * assertEquals(printed, ["[    1.500] spaceos-init: READY\n"]);
+ * assertEquals(printed, ["[    1.500] spaceos-init: READY"]);
  * ```
  */
 export class Log {
@@ -77,8 +80,6 @@ export class Log {
   #ringBytes = 0;
   #sequence = 0;
   #sink: LogSink | undefined;
-  #unsaidDrops = 0;
-  #droppedCount = 0;
 
   /**
    * Makes a log without a sink: lines wait in the ring.
@@ -89,11 +90,6 @@ export class Log {
     this.#nowMs = options.nowMs;
     this.level = options.level ?? "info";
     this.#ringLimitBytes = options.ringBytes ?? 256 * 1024;
-  }
-
-  /** Lines that the sink has refused since the boot. */
-  get droppedCount(): number {
-    return this.#droppedCount;
   }
 
   /** Says something of interest to a developer only. */
@@ -196,16 +192,7 @@ export class Log {
   }
 
   #print(line: LogLine): void {
-    if (this.#sink === undefined) return;
-    if (this.#unsaidDrops > 0) {
-      const text = `${this.#unsaidDrops} lines dropped: console too slow`;
-      const notice = formatLine(line.timeMs, "spaceos-init", text);
-      if (this.#sink.write(notice)) this.#unsaidDrops = 0;
-    }
-    if (!this.#sink.write(formatLine(line.timeMs, line.name, line.bytes))) {
-      this.#unsaidDrops++;
-      this.#droppedCount++;
-    }
+    this.#sink?.line(formatLine(line.timeMs, line.name, line.bytes));
   }
 }
 
@@ -215,7 +202,7 @@ export class Log {
  * @param timeMs CLOCK_BOOTTIME, milliseconds.
  * @param name Who says it.
  * @param text What is said.
- * @returns The line's bytes with a newline.
+ * @returns The line's bytes, without a newline.
  *
  * @example
  * ```ts
@@ -223,7 +210,7 @@ export class Log {
  * import { assertEquals } from "@std/assert/equals";
  *
  * const line = formatLine(61_234, "demo", "hello");
- * assertEquals(new TextDecoder().decode(line), "[   61.234] demo: hello\n");
+ * assertEquals(new TextDecoder().decode(line), "[   61.234] demo: hello");
  * ```
  */
 export function formatLine(
@@ -235,9 +222,5 @@ export function formatLine(
     `[${(timeMs / 1000).toFixed(3).padStart(9)}] ${name}: `,
   );
   const body = typeof text === "string" ? encoder.encode(text) : text;
-  const line = new Uint8Array(head.length + body.length + 1);
-  line.set(head);
-  line.set(body, head.length);
-  line[line.length - 1] = 0x0a;
-  return line;
+  return concat([head, body]);
 }
