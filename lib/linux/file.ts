@@ -259,6 +259,15 @@ export function pwrite(
   }
 }
 
+/**
+ * The same bytes at a place that stays. V8 keeps short arrays in its own heap
+ * and moves them; asking for their buffer settles them, so that the other
+ * thread's address stays right.
+ */
+function settled(view: Uint8Array): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.length);
+}
+
 function lostErrno(syscall: string): SystemError {
   return new SystemError({
     syscall,
@@ -292,9 +301,10 @@ export async function preadAsync(
   buffer: Uint8Array,
   offset: number,
 ): Promise<number> {
+  const whole = settled(buffer);
   let done = 0;
-  while (done < buffer.length) {
-    const rest = bytesOf(buffer.subarray(done));
+  while (done < whole.length) {
+    const rest = bytesOf(whole.subarray(done));
     const count = Number(
       await libc().preadAsync(
         descriptor,
@@ -333,9 +343,10 @@ export async function pwriteAsync(
   bytes: Uint8Array,
   offset: number,
 ): Promise<void> {
+  const whole = settled(bytes);
   let done = 0;
-  while (done < bytes.length) {
-    const rest = bytesOf(bytes.subarray(done));
+  while (done < whole.length) {
+    const rest = bytesOf(whole.subarray(done));
     const count = Number(
       await libc().pwriteAsync(
         descriptor,
