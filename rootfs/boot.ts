@@ -1,0 +1,288 @@
+/**
+ * Boots the image in QEMU, with the guest's console on this terminal. Run
+ * `deno task boot --help` for its options. It imports the other files of this
+ * folder, rootfs/toolchain, and lib/wire for the frame that asks the guest to
+ * power off.
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { buildOwnImage, DISK_PATH, OUT_FOLDER } from "./build.ts";
+import { poweroffFrame } from "./poweroff_frame.ts";
+import {
+  type MachineEnd,
+  type MachineOptions,
+  QemuMachine,
+} from "./qemu_machine.ts";
+import { exists } from "./toolchain/cache.ts";
+import { kvmWorks, requireQemu } from "./toolchain/qemu.ts";
+import { say, ToolchainError } from "./toolchain/report.ts";
+
+const HELP = `Builds the image and boots it in QEMU.
+
+Usage: deno task boot [OPTIONS]
+
+Options:
+  --memory MIB     memory of the VM in MiB (default 512, at least 320)
+  --cpus N         processors of the VM (default 1)
+  --disk FILE      raw disk image (default rootfs/out/spaceos-disk.img);
+                   "none" boots without a disk
+  --socket PATH    unix socket of the ipc port (default rootfs/out/spaceos-ipc.sock)
+  --append TEXT    more kernel command line; may be repeated
+  --accel NAME     tcg (default), kvm, or auto: kvm if a short probe succeeds
+  --kvm            the same as --accel kvm
+  --reboot         start the VM again when it resets itself
+  --no-build       boot the image that is there
+  --help           this text
+
+Ctrl-C asks the VM to power off; a second one ends QEMU at once.
+
+Exit status:
+  0    the VM powered off in order
+  1    something is missing, or QEMU failed
+  2    wrong usage
+  3    the VM reset itself (reboot, or its watchdog)
+  4    the VM's kernel panicked
+  130  QEMU was ended by a second Ctrl-C`;
+
+/** The exit status for each way in which a machine can end. */
+const EXIT_CODES: Readonly<Record<MachineEnd, number>> = {
+  poweroff: 0,
+  failed: 1,
+  reset: 3,
+  panic: 4,
+  killed: 130,
+};
+
+/** What the exit status means, for people. */
+const END_TEXTS: Readonly<Record<MachineEnd, string>> = {
+  poweroff: "the VM powered off",
+  failed: "QEMU failed",
+  reset: "the VM reset itself",
+  panic: "the VM's kernel panicked",
+  killed: "QEMU was ended",
+};
+
+/** The image is unpacked from memory into memory, and the rest must fit beside it. */
+const MIN_MEMORY_MEBIBYTES = 320;
+
+/** What the command line asks for. */
+export interface BootOptions {
+  /** Memory in MiB. */
+  readonly memoryMebibytes: number;
+  /** Processors. */
+  readonly cpus: number;
+  /** The disk image, or undefined for none. */
+  readonly diskPath: string | undefined;
+  /** The socket of the ipc port. */
+  readonly socketPath: string;
+  /** More kernel command line. */
+  readonly append: readonly string[];
+  /** How to run the processor. */
+  readonly accelerator: "tcg" | "kvm" | "auto";
+  /** Whether a reset starts the VM again. */
+  readonly restartOnReset: boolean;
+  /** Whether to build first. */
+  readonly build: boolean;
+}
+
+/** The command line is wrong. */
+export class UsageError extends Error {
+  /** @param message what was met and what was expected */
+  constructor(message: string) {
+    super(message);
+    this.name = "UsageError";
+  }
+}
+
+function wholeNumber(
+  name: string,
+  text: string,
+  minimum: number,
+  maximum: number,
+): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < minimum || value > maximum) {
+    throw new UsageError(
+      `--${name} is "${text}", expected a whole number in ${minimum}..${maximum}`,
+    );
+  }
+  return value;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @param args the arguments
+ * @returns what they ask for, or `help`
+ * @throws {UsageError} when they are wrong
+ */
+export function readBootOptions(args: readonly string[]): BootOptions | "help" {
+  const unknown: string[] = [];
+  const parsed = parseArgs([...args], {
+    boolean: ["help", "kvm", "reboot", "build"],
+    string: ["memory", "cpus", "disk", "socket", "append", "accel"],
+    collect: ["append"],
+    negatable: ["build"],
+    alias: { help: "h" },
+    default: {
+      memory: "512",
+      cpus: "1",
+      disk: DISK_PATH,
+      socket: `${OUT_FOLDER}/spaceos-ipc.sock`,
+      accel: "tcg",
+      build: true,
+    },
+    unknown: (arg: string): boolean => {
+      unknown.push(arg);
+      return false;
+    },
+  });
+  if (parsed.help) return "help";
+  if (unknown[0] !== undefined || parsed._.length > 0) {
+    throw new UsageError(`unknown argument "${unknown[0] ?? parsed._[0]}"`);
+  }
+  const accelerator = parsed.kvm ? "kvm" : parsed.accel;
+  if (
+    accelerator !== "tcg" && accelerator !== "kvm" && accelerator !== "auto"
+  ) {
+    throw new UsageError(
+      `--accel is "${accelerator}", expected tcg, kvm or auto`,
+    );
+  }
+  for (const name of ["disk", "socket"] as const) {
+    if (parsed[name] === "") {
+      throw new UsageError(`--${name} is empty, expected a path`);
+    }
+  }
+  return {
+    memoryMebibytes: wholeNumber(
+      "memory",
+      parsed.memory,
+      MIN_MEMORY_MEBIBYTES,
+      1 << 20,
+    ),
+    cpus: wholeNumber("cpus", parsed.cpus, 1, 255),
+    diskPath: parsed.disk === "none" ? undefined : parsed.disk,
+    socketPath: parsed.socket,
+    append: parsed.append,
+    accelerator,
+    restartOnReset: parsed.reboot,
+    build: parsed.build,
+  };
+}
+
+/** Asks the guest to power off: over its port, and by the power button. */
+async function askForPoweroff(machine: QemuMachine): Promise<void> {
+  say("\nasking the VM to power off; Ctrl-C again ends it at once");
+  await Promise.all([
+    machine.control("system_powerdown"),
+    (async () => {
+      const connection = await machine.connectIpc();
+      if (connection === undefined) return;
+      const frame = poweroffFrame();
+      for (let at = 0; at < frame.length;) {
+        at += await connection.write(frame.subarray(at));
+      }
+      // Answers are taken until the guest has gone, so that it is never held up.
+      const buffer = new Uint8Array(4096);
+      while (await connection.read(buffer) !== null);
+      connection.close();
+    })(),
+  ]);
+}
+
+function writeAll(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) {
+    at += Deno.stdout.writeSync(bytes.subarray(at));
+  }
+}
+
+async function boot(options: BootOptions): Promise<number> {
+  await requireQemu();
+  const image = options.build ? await buildOwnImage() : {
+    kernelPath: `${OUT_FOLDER}/spaceos-kernel`,
+    initrdPath: `${OUT_FOLDER}/spaceos-initrd.img`,
+    commandLine:
+      (await Deno.readTextFile(`${OUT_FOLDER}/spaceos-cmdline`).catch(
+        (cause) => {
+          throw new ToolchainError(
+            `there is no image in ${OUT_FOLDER}: run deno task image`,
+            { cause },
+          );
+        },
+      )).trim(),
+  };
+  if (options.diskPath !== undefined && !await exists(options.diskPath)) {
+    throw new ToolchainError(
+      `the disk ${options.diskPath} is not there: name another in --disk, or make one with deno task disk format`,
+    );
+  }
+  let accelerator: MachineOptions["accelerator"];
+  if (options.accelerator === "auto") {
+    accelerator = await kvmWorks(image.kernelPath) ? "kvm" : "tcg";
+  } else {
+    accelerator = options.accelerator;
+  }
+  const controlFolder = await Deno.makeTempDir({ prefix: "spaceos-" });
+  try {
+    const machine = QemuMachine.start({
+      kernelPath: image.kernelPath,
+      initrdPath: image.initrdPath,
+      commandLine: [image.commandLine, ...options.append].join(" "),
+      memoryMebibytes: options.memoryMebibytes,
+      cpus: options.cpus,
+      accelerator,
+      diskPath: options.diskPath,
+      ipcSocketPath: options.socketPath,
+      controlSocketPath: `${controlFolder}/control.sock`,
+      restartOnReset: options.restartOnReset,
+      extraArguments: [],
+    }, writeAll);
+    say(
+      `booting with ${accelerator}; ipc socket ${options.socketPath}; Ctrl-C powers off`,
+    );
+    let asked = false;
+    const onSignal = (): void => {
+      if (asked) {
+        machine.kill();
+        return;
+      }
+      asked = true;
+      askForPoweroff(machine).catch(() => {
+        // The connection ends with the machine.
+      });
+    };
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+    for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+    const end = await machine.ended;
+    for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
+    say(END_TEXTS[end]);
+    return EXIT_CODES[end];
+  } finally {
+    await Deno.remove(controlFolder, { recursive: true });
+    await Deno.remove(options.socketPath).catch(() => {});
+  }
+}
+
+/** The command `deno task boot`. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    const options = readBootOptions(args);
+    if (options === "help") {
+      console.log(HELP);
+      return 0;
+    }
+    return await boot(options);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`boot: ${error.message}; see deno task boot --help`);
+      return 2;
+    }
+    if (error instanceof ToolchainError) {
+      console.error(`boot: ${error.message}`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

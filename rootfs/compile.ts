@@ -1,0 +1,105 @@
+/**
+ * Makes executables of this project's programs with `deno compile`. It imports
+ * only rootfs/toolchain.
+ */
+import { type Compiler, prepareCompiler } from "./toolchain/denort.ts";
+import {
+  currentEnvironment,
+  type Environment,
+  REPOSITORY,
+} from "./toolchain/environment.ts";
+import { lastLines, run } from "./toolchain/command.ts";
+import { ToolchainError, withProgress } from "./toolchain/report.ts";
+
+/**
+ * V8's flags for a program that runs as PID 1 of a small machine. One thread:
+ * V8's helpers would only add memory, and threads that signals can reach. The
+ * heap is kept small; measured under garbage, this halves the resident set.
+ */
+export const INIT_V8_FLAGS: readonly string[] = [
+  "--single-threaded",
+  "--max-semi-space-size=1",
+  "--max-old-space-size=64",
+];
+
+/**
+ * What an init may do: everything that files, FFI and the environment allow,
+ * but no network and no children through the runtime, which would reap behind
+ * the init's back. A missing permission is an error, never a question.
+ */
+export const INIT_PERMISSIONS: readonly string[] = [
+  "--allow-all",
+  "--deny-net",
+  "--deny-run",
+  "--no-prompt",
+];
+
+/** What to compile. */
+export interface Program {
+  /** The main module. */
+  readonly entry: string;
+  /** Where the executable goes. */
+  readonly output: string;
+  /** Options of `deno compile` that grant and deny. */
+  readonly permissions: readonly string[];
+  /** V8's flags, fixed in the executable. */
+  readonly v8Flags: readonly string[];
+}
+
+/**
+ * Compiles a program. The executable appears under its name when it is whole.
+ *
+ * @param program what to compile
+ * @param environment the kind of machine
+ * @param compiler the compiler, when it is already known
+ * @returns the output's path
+ * @throws {ToolchainError} when the compiler cannot be had, or fails
+ */
+export async function compileProgram(
+  program: Program,
+  environment: Environment = currentEnvironment(),
+  compiler?: Compiler,
+): Promise<string> {
+  const { argv, variables } = compiler ?? await prepareCompiler(environment);
+  const folder = program.output.slice(0, program.output.lastIndexOf("/"));
+  await Deno.mkdir(folder, { recursive: true });
+  const workshop = await Deno.makeTempDir({ dir: folder, prefix: ".compile-" });
+  const label = `compiling ${program.entry.replace(`${REPOSITORY}/`, "")}`;
+  try {
+    // The name goes into the executable: it must not be a random one.
+    const temporaryPath = `${workshop}/${
+      program.output.slice(folder.length + 1)
+    }`;
+    const result = await withProgress(label, () =>
+      run([
+        ...argv,
+        "compile",
+        "--quiet",
+        "--no-lock",
+        // A compiled program would otherwise keep a cache of code under a
+        // predictable name in /tmp.
+        "--no-code-cache",
+        "--node-modules-dir=none",
+        ...environment.configArguments,
+        ...program.permissions,
+        ...(program.v8Flags.length > 0
+          ? [`--v8-flags=${program.v8Flags.join(",")}`]
+          : []),
+        "--output",
+        temporaryPath,
+        program.entry,
+      ], {
+        cwd: REPOSITORY,
+        env: { NO_COLOR: "1", ...environment.variables, ...variables },
+      }));
+    if (!result.success) {
+      throw new ToolchainError(
+        `deno compile failed for ${program.entry}\n${lastLines(result)}`,
+      );
+    }
+    await Deno.rename(temporaryPath, program.output);
+    return program.output;
+  } finally {
+    await Deno.remove(workshop, { recursive: true }).catch(() => {});
+  }
+}

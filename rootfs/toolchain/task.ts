@@ -1,0 +1,231 @@
+/**
+ * The tasks of deno.json. This runs before anything is resolved, so it imports
+ * nothing outside rootfs/toolchain: it finds out what the machine reaches,
+ * makes ready what is missing, and starts the real programs with the right
+ * configuration. `deno task help` shows the tasks.
+ */
+import { runInherited } from "./command.ts";
+import {
+  type Environment,
+  prepareEnvironment,
+  REPOSITORY,
+} from "./environment.ts";
+import { NETWORK_VARIABLE, probeNetwork } from "./network.ts";
+import { say, ToolchainError } from "./report.ts";
+import { findSuites, runSuite, type TestCounts } from "./test_run.ts";
+
+const HELP = `Usage: deno task NAME [ARGUMENTS]
+
+  boot [OPTIONS]      build the image and boot it in QEMU (--help for options)
+  image               build the image and its disk
+  test [SUITE...]     run the tests; the suites are the folders of tests/, and doc
+  test:long [SUITE..] the same with long simulations
+  bench [ARGUMENTS]   run the benchmarks
+  check               formatting, lint, types, documentation
+  compile             compile all programs into rootfs/out/bin
+  disk ARGUMENTS      spaceos-disk: make, show, check and repair volumes
+  ctl ARGUMENTS       spaceosctl: talk to a running VM
+  help                this text
+
+Without deno on the PATH: npx -y deno@2.4.2 task NAME
+
+Environment:
+  SPACEOS_NETWORK     open or closed: what the machine reaches, instead of a
+                      probe of at most 3 seconds. On closed machines only the
+                      npm registry and Debian's packages are used.`;
+
+/** Runs `deno` with the machine's configuration. */
+function deno(
+  environment: Environment,
+  subcommand: string,
+  args: readonly string[],
+  options: { cwd?: string; variables?: Readonly<Record<string, string>> } = {},
+): Promise<number> {
+  return runInherited([Deno.execPath(), subcommand, ...args], {
+    cwd: options.cwd ?? REPOSITORY,
+    env: { ...environment.variables, ...options.variables },
+  });
+}
+
+/** Runs one of the repository's programs, in the folder from which the task was called. */
+function program(
+  environment: Environment,
+  path: string,
+  args: readonly string[],
+): Promise<number> {
+  return deno(
+    environment,
+    "run",
+    [
+      "--allow-all",
+      "--no-prompt",
+      "--no-lock",
+      ...environment.configArguments,
+      `${REPOSITORY}/${path}`,
+      ...args,
+    ],
+    { cwd: Deno.env.get("INIT_CWD") ?? Deno.cwd() },
+  );
+}
+
+async function test(
+  environment: Environment,
+  wanted: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<number> {
+  const suites = findSuites();
+  for (const name of wanted) {
+    if (!suites.some((suite) => suite.name === name)) {
+      throw new ToolchainError(
+        `there is no suite "${name}"; expected one of ${
+          suites.map((suite) => suite.name).join(", ")
+        }`,
+      );
+    }
+  }
+  const chosen = wanted.length === 0
+    ? suites
+    : suites.filter(({ name }) => wanted.includes(name));
+  let total: TestCounts = { passed: 0, failed: 0 };
+  for (const suite of chosen) {
+    if (suite.name === "vm") {
+      // The tests boot what is built here, once for all of them.
+      const code = await program(environment, "rootfs/build.ts", [
+        "--for-tests",
+      ]);
+      if (code !== 0) {
+        say(
+          "the image could not be built, so its tests cannot run: counted as one failure",
+        );
+        total = { ...total, failed: total.failed + 1 };
+        continue;
+      }
+    }
+    const counts = await runSuite(suite, environment, variables);
+    total = {
+      passed: total.passed + counts.passed,
+      failed: total.failed + counts.failed,
+    };
+  }
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+/** Folders with source text. */
+const SOURCES = ["mod.ts", "lib", "cmd", "tests", "rootfs"];
+
+function existing(paths: readonly string[]): string[] {
+  return paths.filter((path) => {
+    try {
+      Deno.statSync(`${REPOSITORY}/${path}`);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function typescriptFiles(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) return typescriptFiles(path);
+    return entry.isFile && entry.name.endsWith(".ts") ? [path] : [];
+  }).sort();
+}
+
+async function check(environment: Environment): Promise<number> {
+  const sources = existing(SOURCES);
+  const { configArguments } = environment;
+  const library = existing(["mod.ts", "lib"]).flatMap((path) =>
+    path.endsWith(".ts")
+      ? [`${REPOSITORY}/${path}`]
+      : typescriptFiles(`${REPOSITORY}/${path}`)
+  );
+  const steps: [string, () => Promise<number>][] = [
+    ["fmt", () => deno(environment, "fmt", ["--check"])],
+    ["lint", () => deno(environment, "lint", [...configArguments, ...sources])],
+    [
+      "check",
+      () =>
+        deno(environment, "check", [
+          "--no-lock",
+          ...configArguments,
+          ...sources,
+        ]),
+    ],
+    // deno doc has no --config: it takes the one of its working directory.
+    [
+      "doc",
+      () =>
+        deno(environment, "doc", ["--lint", ...library], {
+          cwd: environment.configFolder,
+        }),
+    ],
+  ];
+  const failed: string[] = [];
+  for (const [name, step] of steps) {
+    say(`\n== ${name}`);
+    if (await step() !== 0) failed.push(name);
+  }
+  say(
+    failed.length === 0
+      ? "\ncheck: all clean"
+      : `\ncheck: failed: ${failed.join(", ")}`,
+  );
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** Tasks whose output is for people, and that may fetch things: they say what they found. */
+const TALKATIVE = [
+  "boot",
+  "image",
+  "test",
+  "test:long",
+  "bench",
+  "check",
+  "compile",
+];
+
+async function main(
+  [name = "help", ...args]: readonly string[],
+): Promise<number> {
+  if (["help", "--help", "-h"].includes(name)) {
+    console.log(HELP);
+    return 0;
+  }
+  if (![...TALKATIVE, "disk", "ctl"].includes(name)) {
+    console.error(`there is no task "${name}"; see deno task help`);
+    return 2;
+  }
+  const finding = await probeNetwork(Deno.env.get(NETWORK_VARIABLE));
+  if (TALKATIVE.includes(name)) say(finding.reason);
+  const environment = prepareEnvironment(finding.network);
+  switch (name) {
+    case "boot":
+      return await program(environment, "rootfs/boot.ts", args);
+    case "image":
+      return await program(environment, "rootfs/build.ts", args);
+    case "compile":
+      return await program(environment, "rootfs/compile_all.ts", args);
+    case "disk":
+      return await program(environment, "cmd/spaceos-disk/main.ts", args);
+    case "ctl":
+      return await program(environment, "cmd/spaceosctl/main.ts", args);
+    case "bench":
+      return await program(environment, "tests/bench/main.ts", args);
+    case "test":
+      return await test(environment, args, {});
+    case "test:long":
+      return await test(environment, args, { SPACEOS_TEST_LONG: "1" });
+    default:
+      return await check(environment);
+  }
+}
+
+try {
+  Deno.exit(await main(Deno.args));
+} catch (error) {
+  if (!(error instanceof ToolchainError)) throw error;
+  console.error(error.message);
+  Deno.exit(1);
+}
