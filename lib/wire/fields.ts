@@ -380,6 +380,31 @@ export function paddedText(
   };
 }
 
+/**
+ * Text in UTF-8 that a zero byte ends, as a C string; so it has at least one
+ * byte less than its room. What stands behind that byte is not looked at.
+ */
+export function terminatedText(
+  offset: Offset,
+  sizeBytes: number,
+  options: FieldOptions = {},
+): Field<string, "required"> {
+  const field = paddedText(offset, sizeBytes - 1, options);
+  return {
+    ...field,
+    sizeBytes,
+    type: `${sizeBytes} bytes`,
+    write: (target, at, value) =>
+      writeBytes(target, at, sizeBytes, utf8.encode(value)),
+    read: (source, at) => {
+      const all = readBytes(source, at, sizeBytes);
+      const end = all.indexOf(0);
+      // Without its zero byte the text is too long, and `accepts` says so.
+      return utf8Decoder.decode(end < 0 ? all : all.subarray(0, end));
+    },
+  };
+}
+
 /** Bytes that take no more room than they need; a `lengthOf` field counts them. */
 export function countedBytes(
   offset: Offset,

@@ -5,7 +5,8 @@
  * blocks hold.
  *
  * The compact form leaves out what can be computed again: the padding and the
- * CRC of parameter entries, the zeros and the CRC of an event trailer. An image
+ * CRC of parameter entries, the zeros and the CRC of an event trailer, the zeros of
+ * a descriptor block. An image
  * that would not come back byte for byte, because something in it is damaged, is
  * refused: the caller clears the damaged slot first.
  *
@@ -15,6 +16,7 @@
 import { concat } from "@std/bytes/concat";
 import { equals } from "@std/bytes/equals";
 import { defineLayout, type Layout } from "./codec.ts";
+import { dataProductBlockLayout } from "./data_product.ts";
 import { WireError } from "./error.ts";
 import {
   EVENT_RECORDS_PER_BLOCK,
@@ -50,6 +52,8 @@ export const JournalKind = {
   PARAMETERS: 1,
   /** A block of the event ring: blocks 17..32. */
   EVENTS: 2,
+  /** The descriptor block of a data product: blocks 33 and up. */
+  DESCRIPTOR: 3,
 } as const;
 
 /** What kind of metadata block an image is of. */
@@ -59,10 +63,10 @@ export type JournalKind = typeof JournalKind[keyof typeof JournalKind];
 export interface JournalEntry {
   /** What kind of block the image is of. */
   readonly kind: JournalKind;
-  /** Which block of the volume it belongs to, 1..32. */
+  /** Which block of the volume it belongs to; u32. */
   readonly targetBlock: number;
   /** The block's full content, 512 bytes. */
-  readonly image: Uint8Array;
+  readonly image: Uint8Array<ArrayBuffer>;
 }
 
 const PAYLOAD_OFFSET = 0x04;
@@ -73,7 +77,7 @@ const PAYLOAD_BYTES = CRC_OFFSET - PAYLOAD_OFFSET;
 export interface JournalBlock {
   /** 0x01 u8: what the payload is. */
   readonly kind: JournalKind;
-  /** 0x02 u8 `target_block`: where the image belongs. */
+  /** 0x02 u8 `target_block`: where the image belongs; 0 for a descriptor. */
   readonly targetBlock: number;
   /** 0x03 u8: bit n is set if slot n of a parameter block holds an entry. */
   readonly occupied: number;
@@ -88,7 +92,7 @@ export const journalLayout: Layout<JournalBlock, JournalBlock> = defineLayout(
   {
     magic: hiddenConstant(0x00, "u8", 0x4A, { hex: true }),
     kind: enumeration(0x01, "u8", JournalKind),
-    targetBlock: u8(0x02, { min: 1, max: 32 }),
+    targetBlock: u8(0x02, { max: 32 }),
     occupied: u8(0x03, { max: 3 }),
     payload: bytes(PAYLOAD_OFFSET, PAYLOAD_BYTES),
     crc32: crc32cOver(CRC_OFFSET, 0x00, CRC_OFFSET),
@@ -122,6 +126,25 @@ export const journaledEventsLayout: Layout<JournaledEvents, JournaledEvents> =
     recordCrcs: u32List(0x1D0, EVENT_RECORDS_PER_BLOCK),
   });
 
+/** A packed descriptor block. */
+export interface JournaledDescriptor {
+  /** 0x00 u32: where the image belongs. */
+  readonly targetBlock: number;
+  /** 0x04 the descriptor, its data's length and its CRC as they stand. */
+  readonly descriptor: Uint8Array;
+}
+
+const DESCRIPTOR_BYTES = 0x58;
+
+/** The field table of a packed descriptor block. */
+export const journaledDescriptorLayout: Layout<
+  JournaledDescriptor,
+  JournaledDescriptor
+> = defineLayout("journaled descriptor", 4 + DESCRIPTOR_BYTES, {
+  targetBlock: u32(0x00, { min: 33 }),
+  descriptor: bytes(0x04, DESCRIPTOR_BYTES),
+});
+
 const PARAMETER_SLOTS = [0, 1] as const;
 const PARAMETER_TAIL_OFFSET = PARAMETER_SLOTS.length *
   PARAMETER_ENTRY_SIZE_BYTES;
@@ -135,7 +158,8 @@ const LAST_PARAMETER_BLOCK = 16;
  * @throws {WireError} If the kind and the block don't belong together, or the
  * image holds something damaged, which the compact form can't carry. A parameter
  * block may hold valid and all-zero entries and any last eight bytes; an event
- * block may hold any record bytes and a valid trailer.
+ * block may hold any record bytes and a valid trailer; a descriptor block must
+ * be valid.
  *
  * @example
  * ```ts
@@ -156,13 +180,16 @@ export function encodeJournal(entry: JournalEntry): Uint8Array<ArrayBuffer> {
     throw refuse("image", image, `${JOURNAL_SIZE_BYTES} bytes`);
   }
   judgeTarget(kind, targetBlock);
-  const packed = kind === JournalKind.PARAMETERS
-    ? packParameters(image)
-    : { occupied: 0, payload: packEvents(image) };
+  const packed = pack(entry);
   const payload = new Uint8Array(PAYLOAD_BYTES);
   payload.set(packed.payload);
   const { occupied } = packed;
-  return journalLayout.encode({ kind, targetBlock, occupied, payload });
+  return journalLayout.encode({
+    kind,
+    targetBlock: kind === JournalKind.DESCRIPTOR ? 0 : targetBlock,
+    occupied,
+    payload,
+  });
 }
 
 /**
@@ -187,6 +214,9 @@ export function encodeJournal(entry: JournalEntry): Uint8Array<ArrayBuffer> {
 export function decodeJournal(block: Uint8Array): JournalEntry | null {
   if (block.length === JOURNAL_SIZE_BYTES && isZero(block)) return null;
   const { kind, targetBlock, occupied, payload } = journalLayout.decode(block);
+  if (kind === JournalKind.DESCRIPTOR) {
+    return unpackDescriptor(targetBlock, occupied, payload);
+  }
   judgeTarget(kind, targetBlock);
   const image = kind === JournalKind.PARAMETERS
     ? unpackParameters(occupied, payload)
@@ -195,6 +225,7 @@ export function decodeJournal(block: Uint8Array): JournalEntry | null {
 }
 
 function judgeTarget(kind: JournalKind, targetBlock: number): void {
+  if (kind === JournalKind.DESCRIPTOR) return;
   const isParameter = kind === JournalKind.PARAMETERS;
   const [first, last] = isParameter
     ? [1, LAST_PARAMETER_BLOCK]
@@ -202,6 +233,42 @@ function judgeTarget(kind: JournalKind, targetBlock: number): void {
   if (!(targetBlock >= first && targetBlock <= last)) {
     throw refuse("target_block", targetBlock, `${first}..${last}`);
   }
+}
+
+function pack(
+  entry: JournalEntry,
+): { occupied: number; payload: Uint8Array } {
+  const { kind, targetBlock, image } = entry;
+  switch (kind) {
+    case JournalKind.PARAMETERS:
+      return packParameters(image);
+    case JournalKind.EVENTS:
+      return { occupied: 0, payload: packEvents(image) };
+    case JournalKind.DESCRIPTOR: {
+      dataProductBlockLayout.decode(image);
+      const descriptor = image.subarray(0, DESCRIPTOR_BYTES);
+      const packed = { targetBlock, descriptor };
+      return { occupied: 0, payload: journaledDescriptorLayout.encode(packed) };
+    }
+  }
+}
+
+function unpackDescriptor(
+  zero: number,
+  occupied: number,
+  payload: Uint8Array,
+): JournalEntry {
+  if (zero !== 0) throw refuse("target_block", zero, "0 for a descriptor");
+  if (occupied !== 0) throw refuse("occupied", occupied, "0 for a descriptor");
+  const size = journaledDescriptorLayout.sizeBytes;
+  const { targetBlock, descriptor } = journaledDescriptorLayout.decode(
+    payload.subarray(0, size),
+  );
+  judgePadding(payload, size);
+  const image = new Uint8Array(JOURNAL_SIZE_BYTES);
+  image.set(descriptor);
+  dataProductBlockLayout.decode(image);
+  return { kind: JournalKind.DESCRIPTOR, targetBlock, image };
 }
 
 function packParameters(

@@ -1,0 +1,208 @@
+/**
+ * The frame of the host link: 256 bytes, always (formats.md, "Frame"). Imports
+ * the codec and the payload of an ERROR frame.
+ *
+ * @module
+ */
+
+import { defineLayout, type Layout } from "./codec.ts";
+import { FrameErrorCode, type FrameFault } from "./error_frame.ts";
+import { WireError } from "./error.ts";
+import {
+  enumeration,
+  hiddenConstant,
+  lengthOf,
+  paddedBytes,
+  u16,
+} from "./fields.ts";
+
+/** The size of a frame in bytes. */
+export const FRAME_SIZE_BYTES = 256;
+/** The most bytes that a payload has. */
+export const FRAME_PAYLOAD_MAX_BYTES = 248;
+/** The version of the frame format [O]. */
+export const FRAME_VERSION = 1;
+
+/** The frame types by name, in upstream's order; the numbers are ours [O]. */
+export const FrameType = {
+  /** Telemetry: the answer to a telecommand. */
+  TM: 1,
+  /** Telecommand: the host asks for something. */
+  TC: 2,
+  /** Event report: an event record. */
+  EVR: 3,
+  /** Asks for a parameter or for all. */
+  PRM_GET: 4,
+  /** Sets a parameter. */
+  PRM_SET: 5,
+  /** Answers PRM_GET and PRM_SET. */
+  PRM_RSP: 6,
+  /** A data product was written: its descriptor. */
+  DP: 7,
+  /** How the machine is. */
+  HEALTH: 8,
+  /** A line of output. */
+  LOG: 9,
+  /** A frame could not be taken. */
+  ERROR: 10,
+} as const;
+
+/** A frame's type. */
+export type FrameType = typeof FrameType[keyof typeof FrameType];
+
+/** Application process ids (CCSDS) that have a meaning here. */
+export const Apid = {
+  /** The host [O]. */
+  HOST: 0x000,
+  /** spaceos-init [O]. */
+  INIT: 0x001,
+  /** The last of the system's ids, 0x001..0x00F [U]. */
+  SYSTEM_LAST: 0x00F,
+  /** The last id there is. */
+  LAST: 0x7FF,
+} as const;
+
+/** One frame. */
+export interface Frame {
+  /** 0x01 u8: what the payload is. */
+  readonly type: FrameType;
+  /** 0x02 u16: who sends it, 0..0x7FF. */
+  readonly apid: number;
+  /** 0x06 u16 `reserved`: whom it is for when it is switched, else 0. */
+  readonly destinationApid: number;
+  /** 0x08 0..248 bytes; `payload_length` at 0x04 counts them. */
+  readonly payload: Uint8Array;
+}
+
+/** The field table of a frame. */
+export const frameLayout: Layout<Frame, Frame> = defineLayout(
+  "frame",
+  FRAME_SIZE_BYTES,
+  {
+    version: hiddenConstant(0x00, "u8", FRAME_VERSION),
+    type: enumeration(0x01, "u8", FrameType),
+    apid: u16(0x02, { max: Apid.LAST, hex: true }),
+    payloadLength: lengthOf(0x04, "u16", "payload", {
+      max: FRAME_PAYLOAD_MAX_BYTES,
+    }),
+    destinationApid: u16(0x06, { name: "reserved", max: Apid.LAST, hex: true }),
+    payload: paddedBytes(0x08, FRAME_PAYLOAD_MAX_BYTES),
+  },
+);
+
+/**
+ * The 256 bytes of a frame.
+ *
+ * @param frame The frame.
+ * @returns A fresh array.
+ * @throws {WireError} Naming the field that is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Apid, decodeFrame, encodeFrame, FrameType } from "./frame.ts";
+ *
+ * const frame = {
+ *   type: FrameType.TC,
+ *   apid: Apid.HOST,
+ *   destinationApid: 0,
+ *   payload: new Uint8Array([0, 1, 0, 7]),
+ * };
+ * const bytes = encodeFrame(frame);
+ * assertEquals(bytes.slice(0, 12), new Uint8Array([1, 2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 7]));
+ * assertEquals(decodeFrame(bytes), frame);
+ * ```
+ */
+export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
+  return frameLayout.encode(frame);
+}
+
+/**
+ * Reads and judges a frame.
+ *
+ * @param bytes Any bytes.
+ * @returns The frame.
+ * @throws {WireError} If they are not a valid frame.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { WireError } from "./error.ts";
+ * import { decodeFrame } from "./frame.ts";
+ *
+ * assertThrows(() => decodeFrame(new Uint8Array(256)), WireError, "version is 0");
+ * ```
+ */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  return frameLayout.decode(bytes);
+}
+
+/** What {@linkcode receiveFrame} made of the bytes. */
+export type ReceivedFrame =
+  | { readonly ok: true; readonly frame: Frame }
+  | {
+    readonly ok: false;
+    /** What the ERROR frame in answer says. */
+    readonly fault: FrameFault;
+    /**
+     * Whether the sender is told: not if the frame was itself an ERROR, lest
+     * two peers answer each other for ever.
+     */
+    readonly answer: boolean;
+    /** The same in words. */
+    readonly reason: string;
+  };
+
+/**
+ * Judges the 256 bytes that a link delivered. Never throws, so that no peer can
+ * harm the receiver.
+ *
+ * @param bytes What came.
+ * @returns The frame, or the payload of the ERROR frame that answers it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { FrameErrorCode } from "./error_frame.ts";
+ * import { receiveFrame } from "./frame.ts";
+ *
+ * const received = receiveFrame(new Uint8Array(256).fill(0xFF));
+ * assertEquals(received.ok, false);
+ * assertEquals(
+ *   !received.ok && received.fault.code,
+ *   FrameErrorCode.UNKNOWN_VERSION,
+ * );
+ * ```
+ */
+export function receiveFrame(bytes: Uint8Array): ReceivedFrame {
+  try {
+    return { ok: true, frame: frameLayout.decode(bytes) };
+  } catch (error) {
+    const field = error instanceof WireError ? error.field : "";
+    const offendingType = bytes[frameLayout.offsetOf("type")] ?? 0;
+    return {
+      ok: false,
+      fault: {
+        code: FAULT_OF_FIELD[field] ?? FrameErrorCode.MALFORMED,
+        offendingType,
+        offendingApid: u16At(bytes, frameLayout.offsetOf("apid")),
+        offendingPayloadLength: u16At(
+          bytes,
+          frameLayout.offsetOf("payloadLength"),
+        ),
+      },
+      answer: offendingType !== FrameType.ERROR,
+      reason: error instanceof Error ? error.message : String(error),
+    };
+  }
+}
+
+const FAULT_OF_FIELD: Readonly<Record<string, FrameErrorCode>> = {
+  version: FrameErrorCode.UNKNOWN_VERSION,
+  type: FrameErrorCode.UNKNOWN_TYPE,
+  payload_length: FrameErrorCode.MESSAGE_TOO_LARGE,
+};
+
+function u16At(bytes: Uint8Array, offset: number): number {
+  return (bytes[offset] ?? 0) << 8 | (bytes[offset + 1] ?? 0);
+}
