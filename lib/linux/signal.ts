@@ -109,12 +109,15 @@ export function setupSignals(options: SignalOptions = {}): SignalHandling {
       tell(options.onError, error);
     }
   };
-  const onChild = (): void => {
+  const reapBatch = (): number => {
+    const count = reapChildren(REAP_BATCH);
     // More than one batch goes on in a later turn, so that timers, frames and
     // services get theirs in a storm of orphans.
-    if (reapChildren(REAP_BATCH) === REAP_BATCH && !disposed) {
-      setTimeout(onChild, 0);
-    }
+    if (count === REAP_BATCH && !disposed) setTimeout(onChild, 0);
+    return count;
+  };
+  const onChild = (): void => {
+    reapBatch();
     notice("SIGCHLD");
   };
 
@@ -142,7 +145,7 @@ export function setupSignals(options: SignalOptions = {}): SignalHandling {
     installed.push([name as Deno.Signal, listener]);
   }
   // A child may have ended before the listener was there.
-  if (reap) onChild();
+  if (reap && reapBatch() > 0) notice("SIGCHLD");
 
   return {
     async wait(timeoutMs = MAXIMUM_TIMER_MS): Promise<boolean> {
