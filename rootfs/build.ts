@@ -11,7 +11,12 @@ import { formatDisk } from "./disk.ts";
 import { type LibraryFiles, resolveLibraries } from "./elf.ts";
 import { assembleImage, type PlainFile } from "./image.ts";
 import { type ModuleFiles, selectModules } from "./kernel.ts";
-import { exists, fileDigest, requireSpace } from "./toolchain/cache.ts";
+import {
+  exists,
+  fileDigest,
+  requireSpace,
+  sweepLeftovers,
+} from "./toolchain/cache.ts";
 import { run } from "./toolchain/command.ts";
 import { prepareCompiler, requireMachine } from "./toolchain/denort.ts";
 import { currentEnvironment, REPOSITORY } from "./toolchain/environment.ts";
@@ -311,6 +316,7 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
     say("image: up to date");
     return image;
   }
+  await sweepLeftovers(outFolder);
   await requireSpace(outFolder, NEEDED_BYTES, "the image");
   const workshop = await Deno.makeTempDir({
     dir: outFolder,

@@ -118,6 +118,7 @@ export async function cached(
     if (await entry.verify(path)) return path;
     await Deno.remove(path, { recursive: true });
   }
+  await sweepLeftovers(folder);
   const workshop = await Deno.makeTempDir({ dir: folder, prefix: ".partial-" });
   try {
     const temporaryPath = `${workshop}/content`;
@@ -149,23 +150,26 @@ async function publish(
   }
 }
 
+/** The beginnings of the names of what is under way, and what an interruption leaves behind. */
+const UNFINISHED = [".partial-", ".build-", ".compile-", ".new-"];
+
 /** How old a leftover of an interrupted run must be before it is removed. */
-const LEFTOVER_AGE_MS = 24 * 3600 * 1000;
+const LEFTOVER_AGE_MS = 6 * 3600 * 1000;
 
 /**
- * Removes what interrupted runs left behind, once it is a day old, so that no
- * download that is still under way is touched.
+ * Removes what interrupted runs left behind in a folder, once it is so old
+ * that nothing can still be at work there.
  *
- * @param folder the cache
+ * @param folder the cache, or the folder of the image
  * @param nowMs the time, in milliseconds since 1970
  */
 export async function sweepLeftovers(
   folder: string,
   nowMs: number = Date.now(),
 ): Promise<void> {
-  for await (const entry of Deno.readDir(folder)) {
-    if (!entry.name.startsWith(".partial-")) continue;
-    const path = `${folder}/${entry.name}`;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!UNFINISHED.some((beginning) => name.startsWith(beginning))) continue;
+    const path = `${folder}/${name}`;
     try {
       const { mtime } = await Deno.stat(path);
       if (mtime && nowMs - mtime.getTime() > LEFTOVER_AGE_MS) {

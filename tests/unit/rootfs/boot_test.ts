@@ -1,0 +1,127 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { readBootOptions, UsageError } from "../../../rootfs/boot.ts";
+import {
+  type MachineOptions,
+  qemuArguments,
+} from "../../../rootfs/qemu_machine.ts";
+import { ToolchainError } from "../../../rootfs/toolchain/report.ts";
+
+function read(
+  ...args: string[]
+): Exclude<ReturnType<typeof readBootOptions>, "help"> {
+  const options = readBootOptions(args);
+  if (options === "help") throw new Error("met help, expected options");
+  return options;
+}
+
+Deno.test("readBootOptions has the documented defaults", () => {
+  const options = read();
+  assertStringIncludes(options.diskPath ?? "", "rootfs/out/spaceos-disk.img");
+  assertStringIncludes(options.socketPath, "rootfs/out/spaceos-ipc.sock");
+  const { memoryMebibytes, cpus, append, accelerator, restartOnReset, build } =
+    options;
+  assertEquals({
+    memoryMebibytes,
+    cpus,
+    append,
+    accelerator,
+    restartOnReset,
+    build,
+  }, {
+    memoryMebibytes: 512,
+    cpus: 1,
+    append: [],
+    accelerator: "tcg",
+    restartOnReset: false,
+    build: true,
+  });
+});
+
+Deno.test("readBootOptions reads every option", () => {
+  assertEquals(
+    read(
+      "--memory=1024",
+      "--cpus",
+      "2",
+      "--disk",
+      "d.img",
+      "--socket=s",
+      "--append",
+      "a=1",
+      "--append=b c",
+      "--kvm",
+      "--reboot",
+      "--no-build",
+    ),
+    {
+      memoryMebibytes: 1024,
+      cpus: 2,
+      diskPath: "d.img",
+      socketPath: "s",
+      append: ["a=1", "b c"],
+      accelerator: "kvm",
+      restartOnReset: true,
+      build: false,
+    },
+  );
+  assertEquals(read("--disk=none").diskPath, undefined);
+  assertEquals(read("--accel", "auto").accelerator, "auto");
+  assertEquals(readBootOptions(["-h"]), "help");
+});
+
+Deno.test("readBootOptions names what is wrong", () => {
+  const wrong: [string[], string][] = [
+    [["--memory", "12"], "320"],
+    [["--memory=1e3"], "1e3"],
+    [["--cpus=0"], "1..255"],
+    [["--accel=xen"], "xen"],
+    [["--disk="], "--disk"],
+    [["--colour"], "--colour"],
+    [["now"], "now"],
+  ];
+  for (const [args, part] of wrong) {
+    assertThrows(() => readBootOptions(args), UsageError, part);
+  }
+});
+
+const OPTIONS: MachineOptions = {
+  kernelPath: "/k",
+  initrdPath: "/i",
+  commandLine: "console=ttyS0",
+  memoryMebibytes: 512,
+  cpus: 1,
+  accelerator: "tcg",
+  diskPath: "/a,b.img",
+  ipcSocketPath: "/s/ipc",
+  controlSocketPath: "/s/control",
+  restartOnReset: false,
+  extraArguments: ["-foo"],
+};
+
+Deno.test("qemuArguments doubles commas in paths, and ends with the extra ones", () => {
+  const args = qemuArguments(OPTIONS);
+  assertEquals(
+    args.includes("file=/a,,b.img,format=raw,if=none,id=disk0"),
+    true,
+  );
+  assertEquals(args.includes("-no-reboot"), true);
+  assertEquals(args.at(-1), "-foo");
+});
+
+Deno.test("qemuArguments leaves out the disk and lets resets restart when asked", () => {
+  const args = qemuArguments({
+    ...OPTIONS,
+    diskPath: undefined,
+    restartOnReset: true,
+  });
+  assertEquals(args.some((arg) => arg.includes("virtio-blk")), false);
+  assertEquals(args.includes("-no-reboot"), false);
+});
+
+Deno.test("qemuArguments refuses a socket path that a unix socket cannot have", () => {
+  assertThrows(
+    () => qemuArguments({ ...OPTIONS, ipcSocketPath: `/${"x".repeat(107)}` }),
+    ToolchainError,
+    "107",
+  );
+});
