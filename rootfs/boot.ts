@@ -5,8 +5,9 @@
  * power off.
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { Apid, encodeFrame, FrameType } from "../lib/wire/frame.ts";
+import { CommandCode, encodeTelecommand } from "../lib/wire/telecommand.ts";
 import { buildOwnImage, DISK_PATH, OUT_FOLDER } from "./build.ts";
-import { poweroffFrame } from "./poweroff_frame.ts";
 import {
   type MachineEnd,
   type MachineOptions,
@@ -168,6 +169,20 @@ export function readBootOptions(args: readonly string[]): BootOptions | "help" {
     restartOnReset: parsed.reboot,
     build: parsed.build,
   };
+}
+
+/** The frame that asks the guest to power off. */
+function poweroffFrame(): Uint8Array {
+  return encodeFrame({
+    type: FrameType.TC,
+    apid: Apid.HOST,
+    destinationApid: 0,
+    payload: encodeTelecommand({
+      command: CommandCode.POWEROFF,
+      sequence: 0,
+      arguments: new Uint8Array(0),
+    }),
+  });
 }
 
 /** Asks the guest to power off: over its port, and by the power button. */
