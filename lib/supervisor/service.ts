@@ -395,6 +395,35 @@ export function serviceDeadlineMs(
 }
 
 /**
+ * The state with its time-outs moved, for a process that was frozen and could
+ * not have kept them.
+ *
+ * @param state The service.
+ * @param byMs How much later, in milliseconds.
+ * @returns The service with later time-outs.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert/equals";
+ * import { initialServiceState, postponeDeadlines, serviceDeadlineMs, svcStep } from "./service.ts";
+ *
+ * const { state } = svcStep(initialServiceState, { kind: "start" }, 1000);
+ * assertEquals(serviceDeadlineMs(postponeDeadlines(state, 500)), 61_500);
+ * ```
+ */
+export function postponeDeadlines(
+  state: ServiceState,
+  byMs: number,
+): ServiceState {
+  if (state.kind === "starting") {
+    return { ...state, sinceMs: state.sinceMs + byMs };
+  }
+  return state.kind === "running"
+    ? { ...state, heartbeatMs: state.heartbeatMs + byMs }
+    : state;
+}
+
+/**
  * Whether an exit counts as success under a policy.
  *
  * @param exit How the process ended.
