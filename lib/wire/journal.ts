@@ -79,7 +79,10 @@ export interface JournalBlock {
   readonly kind: JournalKind;
   /** 0x02 u8 `target_block`: where the image belongs; 0 for a descriptor. */
   readonly targetBlock: number;
-  /** 0x03 u8: bit n is set if slot n of a parameter block holds an entry. */
+  /**
+   * 0x03 u8: bit n is set if slot n of a parameter block holds an entry; for an
+   * event block 1 if its trailer is all zero, else 0.
+   */
   readonly occupied: number;
   /** 0x04 the packed image, padded with zeros. */
   readonly payload: Uint8Array;
@@ -158,7 +161,7 @@ const LAST_PARAMETER_BLOCK = 16;
  * @throws {WireError} If the kind and the block don't belong together, or the
  * image holds something damaged, which the compact form can't carry. A parameter
  * block may hold valid and all-zero entries and any last eight bytes; an event
- * block may hold any record bytes and a valid trailer; a descriptor block must
+ * block may hold any record bytes and a valid or all-zero trailer; a descriptor block must
  * be valid.
  *
  * @example
@@ -243,7 +246,7 @@ function pack(
     case JournalKind.PARAMETERS:
       return packParameters(image);
     case JournalKind.EVENTS:
-      return { occupied: 0, payload: packEvents(image) };
+      return packEvents(image);
     case JournalKind.DESCRIPTOR: {
       dataProductBlockLayout.decode(image);
       const descriptor = image.subarray(0, DESCRIPTOR_BYTES);
@@ -311,24 +314,34 @@ function unpackParameters(
   return image;
 }
 
-function packEvents(image: Uint8Array): Uint8Array {
-  const { sequence, recordCrcs } = eventTrailerLayout.decode(
-    image.subarray(EVENT_TRAILER_OFFSET),
-  );
+function packEvents(
+  image: Uint8Array,
+): { occupied: number; payload: Uint8Array } {
   const records = image.subarray(0, EVENT_TRAILER_OFFSET);
-  return journaledEventsLayout.encode({ records, sequence, recordCrcs });
+  const trailer = image.subarray(EVENT_TRAILER_OFFSET);
+  if (isZero(trailer)) return { occupied: 1, payload: records };
+  const { sequence, recordCrcs } = eventTrailerLayout.decode(trailer);
+  return {
+    occupied: 0,
+    payload: journaledEventsLayout.encode({ records, sequence, recordCrcs }),
+  };
 }
 
 function unpackEvents(
   occupied: number,
   payload: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  if (occupied !== 0) throw refuse("occupied", occupied, "0 for events");
+  if (occupied > 1) throw refuse("occupied", occupied, "0 or 1 for events");
+  const image = new Uint8Array(JOURNAL_SIZE_BYTES);
+  if (occupied === 1) {
+    judgePadding(payload, EVENT_TRAILER_OFFSET);
+    image.set(payload.subarray(0, EVENT_TRAILER_OFFSET));
+    return image;
+  }
   const { records, sequence, recordCrcs } = journaledEventsLayout.decode(
     payload.subarray(0, journaledEventsLayout.sizeBytes),
   );
   judgePadding(payload, journaledEventsLayout.sizeBytes);
-  const image = new Uint8Array(JOURNAL_SIZE_BYTES);
   image.set(records);
   eventTrailerLayout.encodeInto(
     { sequence, recordCrcs },

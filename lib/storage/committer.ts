@@ -1,0 +1,372 @@
+/**
+ * Makes changed metadata blocks durable: chooses which goes through the journal
+ * block, which in place, and how few flushes that takes. It knows the journal's
+ * state and nothing of what the blocks mean. Imports `lib/wire` (the journal's
+ * layout) and the device.
+ *
+ * The states of the journal, and what a change of block B does in each:
+ *
+ * - **spent**: every block is up to date in place. A change that could harm a
+ *   neighbour is written to the journal, flush: it is durable, and the journal
+ *   is *ahead*. A change that can harm nobody is written in place, and the
+ *   journal is wiped in the same flush, so that its image never gets so old
+ *   that it could be taken for news.
+ * - **ahead** for B: the journal holds the only up-to-date copy of B. A change
+ *   of B is written in place, flush: whatever becomes of the write, the journal
+ *   has all but this change. The journal is spent.
+ * - **ahead** for another block A: A is written in place, together with all
+ *   that can harm nobody, flush; then as above.
+ *
+ * A run of appends therefore costs one write and one flush each.
+ *
+ * When a flush fails, it does not say which block was to blame, and a second
+ * flush may succeed without the data. So every block of the round is written
+ * and flushed again alone, from memory; those that fail are named to the
+ * caller, the others are durable.
+ *
+ * @module
+ */
+
+import { encodeJournal, JournalKind } from "../wire/journal.ts";
+import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
+import { DATA_PRODUCT_FIRST_BLOCK, EVENT_FIRST_BLOCK } from "./layout.ts";
+
+/** A changed metadata block. */
+export interface BlockChange {
+  /** The block, counted from the volume's start. */
+  readonly block: number;
+  /** The whole new content, 512 bytes. */
+  readonly image: Uint8Array<ArrayBuffer>;
+  /** Whether a torn write of it could harm anything that is acknowledged. */
+  readonly protect: boolean;
+  /** Whether the block will probably be changed again next. */
+  readonly again: boolean;
+}
+
+/** An image that only the journal holds. */
+export interface PendingImage {
+  /** The block that it belongs to. */
+  readonly block: number;
+  /** The whole content, 512 bytes. */
+  readonly image: Uint8Array<ArrayBuffer>;
+}
+
+/** Counters of a {@linkcode Committer}, since it was made. */
+export interface CommitterCounters {
+  /** Flushes that were asked of the device. */
+  flushes: number;
+  /** Blocks that were written. */
+  blocksWritten: number;
+  /** Rounds that the device failed. */
+  failedRounds: number;
+}
+
+/** What became of a commit. */
+export interface CommitResult {
+  /** The blocks that the device would not take, each with its error. */
+  readonly failed: Map<number, unknown>;
+  /** The error of the flush that was to cover the caller's own writes. */
+  flushError: unknown;
+}
+
+interface Write {
+  readonly block: number;
+  readonly image: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Writes metadata blocks so that a cut at any instant loses nothing that was
+ * acknowledged.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Committer } from "./committer.ts";
+ * import { MemoryBlockDevice } from "./memory_device.ts";
+ *
+ * const device = new MemoryBlockDevice({ blockCount: 40 });
+ * const committer = new Committer(device, { journalBlock: 39, pending: null });
+ * const image = new Uint8Array(512);
+ * const result = await committer.commit([
+ *   { block: 17, image, protect: true, again: false },
+ * ]);
+ * assertEquals(result.failed.size, 0);
+ * assertEquals(committer.pending?.block, 17);
+ * ```
+ */
+export class Committer {
+  /** What this committer did, for statistics. */
+  readonly counters: CommitterCounters = {
+    flushes: 0,
+    blocksWritten: 0,
+    failedRounds: 0,
+  };
+  readonly #device: BlockDevice;
+  #journalBlock: number | null;
+  #pending: PendingImage | null;
+  /** Whether the journal holds an image that is in place already. */
+  #spent: boolean;
+
+  /**
+   * Takes over the journal as recovery left it.
+   *
+   * @param device The device.
+   * @param state The journal's block (null without one), and the image that
+   * only the journal holds, if any.
+   */
+  constructor(
+    device: BlockDevice,
+    state: {
+      readonly journalBlock: number | null;
+      readonly pending: PendingImage | null;
+    },
+  ) {
+    this.#device = device;
+    this.#journalBlock = state.journalBlock;
+    this.#pending = state.pending;
+    this.#spent = state.journalBlock !== null && state.pending === null;
+  }
+
+  /** The image that only the journal holds, or null. */
+  get pending(): PendingImage | null {
+    return this.#pending;
+  }
+
+  /** The journal's block; null if there is none, or it can't be written. */
+  get journalBlock(): number | null {
+    return this.#journalBlock;
+  }
+
+  /**
+   * Makes changes durable. Each block may occur once.
+   *
+   * @param changes The changed blocks.
+   * @param flushAll Whether writes that the caller made itself must be durable
+   * with these.
+   * @returns The blocks that the device would not take, each with its error;
+   * all others are durable when the promise resolves.
+   */
+  async commit(
+    changes: readonly BlockChange[],
+    flushAll: boolean = false,
+  ): Promise<CommitResult> {
+    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    let waiting = changes.slice();
+    let first = true;
+    do {
+      waiting = await this.#round(waiting, result, first && flushAll);
+      first = false;
+    } while (waiting.length > 0);
+    return result;
+  }
+
+  /** Writes the journal's image in place, so that other software sees it. */
+  async settle(): Promise<CommitResult> {
+    return await this.settleAt(this.#pending?.block ?? 0);
+  }
+
+  /**
+   * Writes the journal's image into another block than its own, which the
+   * device would not take. The old content of that block is given up.
+   *
+   * @param block The block to write instead.
+   */
+  async settleAt(block: number): Promise<CommitResult> {
+    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    if (this.#pending === null) return result;
+    await this.#write(
+      [{ block, image: this.#pending.image }],
+      result,
+      false,
+    );
+    if (result.failed.size === 0) this.#becomeSpent();
+    return result;
+  }
+
+  /**
+   * Writes blocks in place past the pending image, which stays.
+   *
+   * @param changes Changes that can harm nobody.
+   */
+  async commitAround(changes: readonly BlockChange[]): Promise<CommitResult> {
+    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    await this.#write(changes, result, false);
+    return result;
+  }
+
+  /**
+   * Empties a spent journal. Whoever writes to the volume next, with or without
+   * a journal, then can't have its work taken for a torn write.
+   */
+  async wipe(): Promise<void> {
+    const block = this.#journalBlock;
+    if (block === null || !this.#spent || this.#pending !== null) return;
+    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    const image = new Uint8Array(BLOCK_SIZE_BYTES);
+    await this.#write([{ block, image }], result, false);
+    this.#spent = false;
+    if (result.failed.size > 0) this.#journalBlock = null;
+  }
+
+  /** Gives up the pending image: what it holds is durable elsewhere now. */
+  release(): void {
+    if (this.#pending !== null) this.#becomeSpent();
+  }
+
+  #becomeSpent(): void {
+    this.#pending = null;
+    this.#spent = true;
+  }
+
+  /** One flush. Returns the changes that are left for the next round. */
+  async #round(
+    changes: readonly BlockChange[],
+    result: CommitResult,
+    flushAll: boolean,
+  ): Promise<BlockChange[]> {
+    const { failed } = result;
+    const journalBlock = this.#journalBlock;
+    const pending = this.#pending;
+    const writes: Write[] = [];
+    const waiting: BlockChange[] = [];
+    let journaled: BlockChange | undefined;
+    let wiped = false;
+
+    if (journalBlock === null) {
+      writes.push(...changes);
+    } else if (pending !== null) {
+      const change = changes.find((other) => other.block === pending.block);
+      // With nothing to write the journal may stay ahead.
+      if (changes.length > 0) writes.push(change ?? pending);
+      for (const other of changes) {
+        if (other === change) continue;
+        (other.protect ? waiting : writes).push(other);
+      }
+    } else {
+      journaled = changes.find((change) => change.protect) ??
+        changes.find((change) => change.again);
+      for (const other of changes) {
+        if (other === journaled) continue;
+        (other.protect ? waiting : writes).push(other);
+      }
+      if (journaled !== undefined) {
+        const image = encodeJournal({
+          kind: journalKindOf(journaled.block),
+          targetBlock: journaled.block,
+          image: journaled.image,
+        });
+        writes.push({ block: journalBlock, image });
+      } else if (this.#spent && writes.length > 0) {
+        wiped = true;
+        writes.push({
+          block: journalBlock,
+          image: new Uint8Array(BLOCK_SIZE_BYTES),
+        });
+      }
+    }
+
+    await this.#write(writes, result, flushAll);
+
+    if (journalBlock !== null && failed.has(journalBlock)) {
+      // Without a journal we go on with the weaker guarantee.
+      failed.delete(journalBlock);
+      this.#journalBlock = null;
+      this.#spent = false;
+      if (journaled !== undefined) waiting.unshift(journaled);
+      return waiting;
+    }
+    if (journaled !== undefined) {
+      this.#pending = { block: journaled.block, image: journaled.image };
+      this.#spent = false;
+    } else if (pending !== null && changes.length > 0) {
+      if (failed.has(pending.block)) {
+        // The journal can't be freed: the rest is written without it.
+        for (const change of waiting) {
+          failed.set(change.block, failed.get(pending.block));
+        }
+        return [];
+      }
+      this.#becomeSpent();
+    } else if (wiped) {
+      this.#spent = false;
+    }
+    return waiting;
+  }
+
+  async #write(
+    writes: readonly Write[],
+    result: CommitResult,
+    flushAll: boolean,
+  ): Promise<void> {
+    if (writes.length === 0 && !flushAll) return;
+    this.counters.blocksWritten += writes.length;
+    this.counters.flushes++;
+    try {
+      await this.#writeTogether(writes, flushAll);
+      return;
+    } catch (error) {
+      this.counters.failedRounds++;
+      // The caller's own writes may be lost, and it alone can repeat them.
+      if (flushAll) result.flushError = error;
+    }
+    await this.#writeAlone(writes, result.failed);
+  }
+
+  async #writeTogether(
+    writes: readonly Write[],
+    flushAll: boolean,
+  ): Promise<void> {
+    const device = this.#device;
+    const runs = joinRuns(writes);
+    const [only] = runs;
+    if (
+      runs.length === 1 && only !== undefined && !flushAll &&
+      device.writeDurable !== undefined
+    ) {
+      return await device.writeDurable(only.block, only.image);
+    }
+    await Promise.all(runs.map((run) => device.write(run.block, run.image)));
+    await device.flush();
+  }
+
+  async #writeAlone(
+    writes: readonly Write[],
+    failed: Map<number, unknown>,
+  ): Promise<void> {
+    for (const write of writes) {
+      try {
+        await this.#device.write(write.block, write.image);
+        await this.#device.flush();
+      } catch (error) {
+        failed.set(write.block, error);
+      }
+    }
+  }
+}
+
+/** Joins writes of neighbouring blocks: one call costs less than two. */
+function joinRuns(writes: readonly Write[]): Write[] {
+  const sorted = [...writes].sort((a, b) => a.block - b.block);
+  const runs: { block: number; images: Uint8Array<ArrayBuffer>[] }[] = [];
+  for (const { block, image } of sorted) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.block + last.images.length === block) {
+      last.images.push(image);
+    } else runs.push({ block, images: [image] });
+  }
+  return runs.map(({ block, images }) => {
+    const [only] = images;
+    if (images.length === 1 && only !== undefined) {
+      return { block, image: only };
+    }
+    const image = new Uint8Array(images.length * BLOCK_SIZE_BYTES);
+    images.forEach((part, index) => image.set(part, index * BLOCK_SIZE_BYTES));
+    return { block, image };
+  });
+}
+
+function journalKindOf(block: number): JournalKind {
+  if (block < EVENT_FIRST_BLOCK) return JournalKind.PARAMETERS;
+  if (block < DATA_PRODUCT_FIRST_BLOCK) return JournalKind.EVENTS;
+  return JournalKind.DESCRIPTOR;
+}

@@ -1,0 +1,362 @@
+/**
+ * The event ring as a pure value: 16 block images in, the records in order out,
+ * and for each append the block image that it makes. It never touches a device;
+ * the volume's writer carries out what it plans. Imports `lib/wire` and the
+ * room's event block.
+ *
+ * Records with a sequence number (their block's trailer vouches for them) are in
+ * that order. Records without one (other software wrote them) are in the order
+ * of their timestamps, and the two rows are merged by timestamp without changing
+ * either. When the newest record has no number, or the newest block holds
+ * something that we did not write, an append starts a fresh block.
+ *
+ * Starting a block gives up the six oldest records that were in it, so the ring
+ * holds the last 91 to 96.
+ *
+ * @module
+ */
+
+import type { EventRecord } from "../wire/event.ts";
+import {
+  addToEventBlock,
+  buildEventBlock,
+  type EventBlock,
+  EVENTS_PER_BLOCK,
+  readEventBlock,
+} from "./event_block.ts";
+import { StorageError } from "./error.ts";
+import { EVENT_BLOCK_COUNT } from "./layout.ts";
+
+/** A record in the ring. */
+export interface StoredEvent extends EventRecord {
+  /**
+   * The record's number, counting from 1 since format; null for a record that
+   * other software wrote.
+   */
+  readonly sequence: bigint | null;
+  /** The block of the ring that holds it, 0..15. */
+  readonly ringBlock: number;
+  /** The slot in that block, 0..5. */
+  readonly slot: number;
+}
+
+interface Head {
+  readonly ringBlock: number;
+  readonly firstSequence: bigint;
+  /** The next slot to fill; 6 when the block is full. */
+  readonly used: number;
+}
+
+/**
+ * The durable state of the event ring.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { EventRing } from "./events.ts";
+ *
+ * const blank = Array.from({ length: 16 }, () => new Uint8Array(512));
+ * const ring = new EventRing(blank);
+ * const batch = ring.begin();
+ * const payload = new TextEncoder().encode("boot");
+ * batch.append({ timestamp: 0, severity: 1, eventCode: 1, payload });
+ * ring.apply(batch);
+ * assertEquals(ring.recent(1)[0]?.sequence, 1n);
+ * ```
+ */
+export class EventRing {
+  readonly #images: (Uint8Array<ArrayBuffer> | null)[];
+  readonly #blocks: (EventBlock | null)[];
+  readonly #unusable = new Set<number>();
+  #ordered: StoredEvent[] = [];
+  #head: Head | null = null;
+  #nextSequence = 1n;
+  #startAt = 0;
+
+  /**
+   * Reads the ring from its blocks.
+   *
+   * @param images The 16 blocks; null for one that the device can't read.
+   */
+  constructor(images: readonly (Uint8Array<ArrayBuffer> | null)[]) {
+    this.#images = images.map((image) => image === null ? null : image.slice());
+    this.#blocks = this.#images.map((image) =>
+      image === null ? null : readEventBlock(image)
+    );
+    for (const [index, image] of this.#images.entries()) {
+      if (image === null) this.#unusable.add(index);
+    }
+    this.#order();
+    this.#findHead();
+  }
+
+  /** How many records the ring holds. */
+  get count(): number {
+    return this.#ordered.length;
+  }
+
+  /** The number that the next record will get. */
+  get nextSequence(): bigint {
+    return this.#nextSequence;
+  }
+
+  /** The last `limit` records, oldest first. */
+  recent(limit: number = Infinity): StoredEvent[] {
+    return limit >= this.#ordered.length
+      ? this.#ordered.slice()
+      : this.#ordered.slice(this.#ordered.length - Math.max(0, limit));
+  }
+
+  /** The image of a block of the ring (0..15), or null if it can't be read. */
+  image(ringBlock: number): Uint8Array<ArrayBuffer> | null {
+    return this.#images[ringBlock] ?? null;
+  }
+
+  /** What a block of the ring holds, or null if it can't be read. */
+  block(ringBlock: number): EventBlock | null {
+    return this.#blocks[ringBlock] ?? null;
+  }
+
+  /** Whether a block is excluded from new writes. */
+  isUnusable(ringBlock: number): boolean {
+    return this.#unusable.has(ringBlock);
+  }
+
+  /** Excludes a block from new writes: the device refused one. */
+  exclude(ringBlock: number): void {
+    this.#unusable.add(ringBlock);
+    this.#findHead();
+  }
+
+  /** Where an append goes next; null before the first record of ours. */
+  get head(): Head | null {
+    return this.#head;
+  }
+
+  /**
+   * The block that is started next after `ringBlock`, or null if none is
+   * usable.
+   */
+  following(ringBlock: number | null): number | null {
+    for (let step = 1; step <= EVENT_BLOCK_COUNT; step++) {
+      const candidate = ringBlock === null
+        ? (this.#startAt + step - 1) % EVENT_BLOCK_COUNT
+        : (ringBlock + step) % EVENT_BLOCK_COUNT;
+      if (!this.#unusable.has(candidate)) return candidate;
+    }
+    return null;
+  }
+
+  /**
+   * Whether starting this block over may be torn without a record being taken
+   * for another: its trailer vouches for what it holds, or it has none. (A
+   * trailer that vouches for nothing would number the new records with the old
+   * numbers.)
+   */
+  isFree(ringBlock: number): boolean {
+    const block = this.#blocks[ringBlock] ?? null;
+    return block === null || block.firstSequence === null ||
+      block.vouched.some((crc) => crc !== 0);
+  }
+
+  /** Starts a batch of appends on top of the durable state. */
+  begin(): EventBatch {
+    return new EventBatch(this);
+  }
+
+  /** Takes the blocks of a batch, which are durable now. */
+  apply(batch: EventBatch): void {
+    for (const ringBlock of batch.started) {
+      // The six oldest go. They are at the front unless the ring was disturbed.
+      this.#ordered = this.#ordered.filter((event) =>
+        event.ringBlock !== ringBlock
+      );
+    }
+    for (const [ringBlock, image] of batch.changes()) {
+      this.#images[ringBlock] = image;
+      this.#blocks[ringBlock] = readEventBlock(image);
+      this.#unusable.delete(ringBlock);
+    }
+    this.#ordered.push(...batch.appended);
+    this.#head = batch.head;
+    this.#nextSequence = batch.nextSequence;
+  }
+
+  /** Lets excluded blocks be tried again, save those that can't be read. */
+  readmit(): void {
+    this.#unusable.clear();
+    for (const [ringBlock, image] of this.#images.entries()) {
+      if (image === null) this.#unusable.add(ringBlock);
+    }
+    this.#findHead();
+  }
+
+  /**
+   * Takes the fact that the records of a block, which the device would not
+   * take, are durable in another one.
+   */
+  relocated(from: number, to: number, image: Uint8Array<ArrayBuffer>): void {
+    for (const [ringBlock, content] of [[to, image], [from, null]] as const) {
+      this.#images[ringBlock] = content;
+      this.#blocks[ringBlock] = content === null
+        ? null
+        : readEventBlock(content);
+    }
+    this.#unusable.add(from);
+    this.#unusable.delete(to);
+    this.#order();
+    this.#findHead();
+  }
+
+  #order(): void {
+    const numbered = new Map<bigint, StoredEvent>();
+    const loose: StoredEvent[] = [];
+    for (const [ringBlock, block] of this.#blocks.entries()) {
+      for (const [slot, content] of (block?.slots ?? []).entries()) {
+        if (content.kind !== "record") continue;
+        const { record, sequence } = content;
+        const event = { ...record, sequence, ringBlock, slot };
+        // The same number twice is a block that was moved off a bad sector.
+        if (sequence === null) loose.push(event);
+        else numbered.set(sequence, event);
+      }
+    }
+    const sorted = [...numbered.values()].sort((a, b) =>
+      (a.sequence ?? 0n) < (b.sequence ?? 0n) ? -1 : 1
+    );
+    loose.sort((a, b) => a.timestamp - b.timestamp);
+    this.#ordered = mergeByTimestamp(loose, sorted);
+  }
+
+  #findHead(): void {
+    let head: Head | null = null;
+    let next = 1n;
+    for (const [ringBlock, block] of this.#blocks.entries()) {
+      if (block === null || block.firstSequence === null) continue;
+      const used = usedSlots(block);
+      const end = block.firstSequence + BigInt(used);
+      if (
+        head === null || block.firstSequence > head.firstSequence ||
+        (block.firstSequence === head.firstSequence && used > head.used)
+      ) {
+        const open = isOpen(block) && !this.#unusable.has(ringBlock);
+        head = {
+          ringBlock,
+          firstSequence: block.firstSequence,
+          used: open ? used : EVENTS_PER_BLOCK,
+        };
+      }
+      if (end > next) next = end;
+    }
+    this.#nextSequence = next;
+    const newest = this.#ordered.at(-1);
+    if (newest !== undefined && newest.sequence === null) {
+      this.#head = null;
+      this.#startAt = (newest.ringBlock + 1) % EVENT_BLOCK_COUNT;
+    } else {
+      this.#head = head;
+      this.#startAt = 0;
+    }
+  }
+}
+
+/** Slots that are taken, vouched for or in the way: up to the last such slot. */
+function usedSlots(block: EventBlock): number {
+  for (let slot = EVENTS_PER_BLOCK - 1; slot >= 0; slot--) {
+    if (block.slots[slot]?.kind !== "empty" || block.vouched[slot] !== 0) {
+      return slot + 1;
+    }
+  }
+  return 0;
+}
+
+/** Whether appends may go on in this block: nothing in it is foreign or torn. */
+function isOpen(block: EventBlock): boolean {
+  return block.slots.every((slot) =>
+    slot.kind !== "record" || slot.sequence !== null
+  );
+}
+
+function mergeByTimestamp(
+  loose: readonly StoredEvent[],
+  numbered: readonly StoredEvent[],
+): StoredEvent[] {
+  const merged: StoredEvent[] = [];
+  let next = 0;
+  for (const event of numbered) {
+    for (; next < loose.length; next++) {
+      const candidate = loose[next];
+      if (candidate === undefined || candidate.timestamp > event.timestamp) {
+        break;
+      }
+      merged.push(candidate);
+    }
+    merged.push(event);
+  }
+  return merged.concat(loose.slice(next));
+}
+
+/** Appends that become durable together. */
+export class EventBatch {
+  readonly #ring: EventRing;
+  readonly #changes = new Map<number, Uint8Array<ArrayBuffer>>();
+  /** The blocks that this batch starts over. */
+  readonly started = new Set<number>();
+  /** The records of this batch, in order. */
+  readonly appended: StoredEvent[] = [];
+  /** Where an append goes next. */
+  head: Head | null;
+  /** The number that the next record will get. */
+  nextSequence: bigint;
+
+  /**
+   * Starts an empty batch.
+   *
+   * @param ring The durable state that the batch builds on.
+   */
+  constructor(ring: EventRing) {
+    this.#ring = ring;
+    this.head = ring.head;
+    this.nextSequence = ring.nextSequence;
+  }
+
+  /** The new images of the changed blocks (0..15). */
+  changes(): ReadonlyMap<number, Uint8Array<ArrayBuffer>> {
+    return this.#changes;
+  }
+
+  /**
+   * Plans one append.
+   *
+   * @param record The record.
+   * @returns The number that it gets, or null if the batch must be durable
+   * first: the record would push out one of this very batch.
+   * @throws {StorageError} EIO if no block of the ring can be written.
+   */
+  append(record: EventRecord): bigint | null {
+    let head = this.head;
+    if (head === null || head.used >= EVENTS_PER_BLOCK) {
+      const ringBlock = this.#ring.following(head?.ringBlock ?? null);
+      if (ringBlock === null) {
+        throw new StorageError("EIO", "no block of the event ring is usable");
+      }
+      if (this.#changes.has(ringBlock)) return null;
+      head = { ringBlock, firstSequence: this.nextSequence, used: 0 };
+      this.started.add(ringBlock);
+      this.#changes.set(ringBlock, buildEventBlock(head.firstSequence, []));
+    }
+    const { ringBlock, firstSequence, used } = head;
+    const base = this.#changes.get(ringBlock) ?? this.#ring.image(ringBlock) ??
+      buildEventBlock(firstSequence, []);
+    this.#changes.set(
+      ringBlock,
+      addToEventBlock(base, firstSequence, used, record),
+    );
+    const sequence = firstSequence + BigInt(used);
+    this.nextSequence = sequence + 1n;
+    this.head = { ringBlock, firstSequence, used: used + 1 };
+    const stored = { ...record, payload: record.payload.slice() };
+    this.appended.push({ ...stored, sequence, ringBlock, slot: used });
+    return sequence;
+  }
+}

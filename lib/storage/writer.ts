@@ -1,0 +1,485 @@
+/**
+ * The one place that changes a volume's metadata. Operations are queued; a loop
+ * takes all that are there, plans them together, makes them durable with as few
+ * flushes as the committer can, and only then resolves their promises. So what
+ * is queued in one turn of the event loop, or while a flush is under way, shares
+ * one flush. Imports `lib/wire` and the room's models.
+ *
+ * The queue is bounded: a disk that hangs makes operations fail with EAGAIN
+ * instead of eating memory. Nothing here throws into the void: an error goes to
+ * the promise of the operation that met it.
+ *
+ * @module
+ */
+
+import type { EventRecord } from "../wire/event.ts";
+import type { ParameterEntry } from "../wire/parameter.ts";
+import type { BlockChange, CommitResult, Committer } from "./committer.ts";
+import { StorageError } from "./error.ts";
+import type { EventBatch, EventRing } from "./events.ts";
+import {
+  DATA_PRODUCT_FIRST_BLOCK,
+  EVENT_FIRST_BLOCK,
+  PARAMETER_FIRST_BLOCK,
+} from "./layout.ts";
+import type { ParameterBatch, ParameterTable } from "./parameters.ts";
+
+/** How many operations share a flush at most. */
+const MAXIMUM_BATCH = 64;
+/** How often an operation is planned anew around blocks that failed. */
+const MAXIMUM_ATTEMPTS = 17;
+
+type Request =
+  | { readonly kind: "append"; readonly record: EventRecord }
+  | {
+    readonly kind: "set";
+    readonly parameterId: number;
+    readonly value: Uint8Array;
+  }
+  | {
+    readonly kind: "block";
+    readonly block: number;
+    readonly image: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly kind: "sync" }
+  | { readonly kind: "settle" };
+
+interface Operation {
+  readonly request: Request;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  attempts: number;
+}
+
+interface Planned {
+  readonly operation: Operation;
+  readonly result: unknown;
+}
+
+interface Batch {
+  readonly parameters: ParameterBatch;
+  readonly events: EventBatch;
+  readonly planned: Planned[];
+  readonly syncs: Operation[];
+}
+
+/** What the writer needs. */
+export interface WriterOptions {
+  /** The parameter store's durable state. */
+  readonly parameters: ParameterTable;
+  /** The event ring's durable state. */
+  readonly events: EventRing;
+  /** What makes blocks durable. */
+  readonly committer: Committer;
+  /** How many operations may wait, at least 1. */
+  readonly maximumQueueLength: number;
+  /** After how many milliseconds an operation fails with ETIMEDOUT; 0 never. */
+  readonly operationTimeoutMs: number;
+  /** Called after each batch that became durable. */
+  readonly onDurable: () => void;
+}
+
+/**
+ * The queue of changes and its loop.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Committer } from "./committer.ts";
+ * import { EventRing } from "./events.ts";
+ * import { MemoryBlockDevice } from "./memory_device.ts";
+ * import { ParameterTable } from "./parameters.ts";
+ * import { Writer } from "./writer.ts";
+ *
+ * const device = new MemoryBlockDevice({ blockCount: 40 });
+ * const blank = Array.from({ length: 16 }, () => new Uint8Array(512));
+ * const writer = new Writer({
+ *   parameters: new ParameterTable(blank),
+ *   events: new EventRing(blank),
+ *   committer: new Committer(device, { journalBlock: 39, pending: null }),
+ *   maximumQueueLength: 16,
+ *   operationTimeoutMs: 0,
+ *   onDurable: () => {},
+ * });
+ * const payload = new Uint8Array();
+ * const record = { timestamp: 0, severity: 1, eventCode: 1, payload };
+ * const numbers = [writer.append(record), writer.append(record)];
+ * assertEquals(await Promise.all(numbers), [1n, 2n]);
+ * ```
+ */
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #queue: Operation[] = [];
+  #running = false;
+  #closed = false;
+
+  /**
+   * Makes a writer.
+   *
+   * @param options The stores, the committer and the limits.
+   */
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** How many operations are waiting, the one under way included. */
+  get pending(): number {
+    return this.#queue.length;
+  }
+
+  /** Appends an event; resolves with its number when it is durable. */
+  append(record: EventRecord): Promise<bigint> {
+    return this.#submit({ kind: "append", record });
+  }
+
+  /** Sets a parameter; resolves with the entry when it is durable. */
+  set(parameterId: number, value: Uint8Array): Promise<ParameterEntry> {
+    return this.#submit({ kind: "set", parameterId, value });
+  }
+
+  /** Writes a block that nothing else shares; resolves when it is durable. */
+  writeBlock(block: number, image: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.#submit({ kind: "block", block, image });
+  }
+
+  /** Makes what the caller wrote to the device itself durable. */
+  sync(): Promise<void> {
+    return this.#submit({ kind: "sync" });
+  }
+
+  /** Writes what only the journal holds in place, and empties the journal. */
+  settle(): Promise<void> {
+    return this.#submit({ kind: "settle" });
+  }
+
+  /** Takes no more operations; those that wait are still carried out. */
+  stop(): void {
+    this.#closed = true;
+  }
+
+  #submit<T>(request: Request): Promise<T> {
+    if (this.#closed) {
+      return Promise.reject(
+        new StorageError("EBADF", "the volume is closed"),
+      );
+    }
+    const { maximumQueueLength, operationTimeoutMs } = this.#options;
+    if (this.#queue.length >= maximumQueueLength) {
+      return Promise.reject(
+        new StorageError(
+          "EAGAIN",
+          `${this.#queue.length} operations wait for the device, at most ${maximumQueueLength} may`,
+        ),
+      );
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    if (operationTimeoutMs > 0) {
+      timer = setTimeout(() =>
+        reject(
+          new StorageError(
+            "ETIMEDOUT",
+            `the device did not finish within ${operationTimeoutMs} ms; the operation may still happen`,
+          ),
+        ), operationTimeoutMs);
+    }
+    this.#queue.push({
+      request,
+      resolve: (value) => {
+        clearTimeout(timer);
+        resolve(value as T);
+      },
+      reject: (error) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+      attempts: 0,
+    });
+    if (!this.#running) {
+      this.#running = true;
+      queueMicrotask(() => this.#run());
+    }
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#plan();
+      try {
+        await this.#carryOut(batch);
+      } catch (error) {
+        // Not expected; but no operation may be left without an answer.
+        this.#finish(batch, (operation) => operation.reject(error));
+      }
+    }
+    this.#running = false;
+  }
+
+  /** Plans as many operations from the front of the queue as fit together. */
+  #plan(): Batch {
+    const { parameters, events } = this.#options;
+    const batch: Batch = {
+      parameters: parameters.begin(),
+      events: events.begin(),
+      planned: [],
+      syncs: [],
+    };
+    const rejected: Operation[] = [];
+    for (const operation of this.#queue.slice(0, MAXIMUM_BATCH)) {
+      try {
+        if (!this.#planOne(operation, batch)) break;
+      } catch (error) {
+        rejected.push(operation);
+        operation.reject(error);
+      }
+    }
+    this.#remove(rejected);
+    return batch;
+  }
+
+  /** Returns false if the batch must be durable before this operation. */
+  #planOne(operation: Operation, batch: Batch): boolean {
+    const { request } = operation;
+    switch (request.kind) {
+      case "append": {
+        const sequence = batch.events.append(request.record);
+        if (sequence === null) return false;
+        batch.planned.push({ operation, result: sequence });
+        return true;
+      }
+      case "set": {
+        const plan = batch.parameters.set(request.parameterId, request.value);
+        if (plan.kind === "later") return false;
+        batch.planned.push({ operation, result: plan.entry });
+        return true;
+      }
+      case "sync":
+        batch.syncs.push(operation);
+        return true;
+      case "block":
+      case "settle":
+        // Alone: both leave the journal spent.
+        if (batch.planned.length + batch.syncs.length > 0) return false;
+        batch.planned.push({ operation, result: undefined });
+        return false;
+    }
+  }
+
+  async #carryOut(batch: Batch): Promise<void> {
+    const { parameters, events, committer, onDurable } = this.#options;
+    const [first] = batch.planned;
+    switch (first?.operation.request.kind) {
+      case "settle":
+        return await this.#carryOutSettle(first.operation);
+      case "block":
+        return await this.#carryOutBlock(
+          first.operation,
+          first.operation.request,
+        );
+    }
+    const changes = this.#changes(batch);
+    const result = await committer.commit(changes, batch.syncs.length > 0);
+    const { failed, flushError } = result;
+    this.#remove(batch.syncs);
+    for (const operation of batch.syncs) {
+      if (flushError === undefined) operation.resolve(undefined);
+      else operation.reject(deviceError("flush", undefined, flushError));
+    }
+    if (failed.size === 0) {
+      parameters.apply(batch.parameters.changes());
+      events.apply(batch.events);
+      onDurable();
+      this.#remove(batch.planned.map((planned) => planned.operation));
+      for (const { operation, result } of batch.planned) {
+        operation.resolve(result);
+      }
+      return;
+    }
+    await this.#evade(failed);
+    this.#retry(batch, failed);
+  }
+
+  #changes(batch: Batch): BlockChange[] {
+    const { parameters, events } = this.#options;
+    const changes: BlockChange[] = [];
+    for (const [index, image] of batch.events.changes()) {
+      const { head, started } = batch.events;
+      changes.push({
+        block: EVENT_FIRST_BLOCK + index,
+        image,
+        protect: !started.has(index) || !events.isFree(index),
+        again: head?.ringBlock === index && head.used < 6,
+      });
+    }
+    for (const [index, image] of batch.parameters.changes()) {
+      const block = PARAMETER_FIRST_BLOCK + index;
+      const protect = !parameters.isFree(index);
+      changes.push({ block, image, protect, again: false });
+    }
+    return changes;
+  }
+
+  async #carryOutSettle(operation: Operation): Promise<void> {
+    const { committer } = this.#options;
+    let { failed } = await committer.settle();
+    if (failed.size > 0) {
+      await this.#evade(failed);
+      failed = committer.pending === null ? new Map() : failed;
+    }
+    await committer.wipe();
+    this.#remove([operation]);
+    const [failure] = failed;
+    if (failure === undefined) operation.resolve(undefined);
+    else operation.reject(deviceError("write", failure[0], failure[1]));
+  }
+
+  /**
+   * Journal, flush, in place, flush: a block of the data product area can't be
+   * moved elsewhere, so it must not stay in the journal, and it must never be
+   * torn, because nothing else tells a torn descriptor from foreign data.
+   */
+  async #carryOutBlock(
+    operation: Operation,
+    change: { readonly block: number; readonly image: Uint8Array<ArrayBuffer> },
+  ): Promise<void> {
+    const { committer } = this.#options;
+    const { block, image } = change;
+    let { failed } = await committer.commit([
+      { block, image, protect: true, again: false },
+    ]);
+    if (committer.pending?.block === block) {
+      ({ failed } = await committer.settle());
+      if (failed.size > 0) committer.release();
+    } else await this.#evade(failed);
+    this.#remove([operation]);
+    const [failure] = failed;
+    if (failure === undefined) operation.resolve(undefined);
+    else operation.reject(deviceError("write", failure[0], failure[1]));
+  }
+
+  /** Excludes blocks that failed, and frees the journal if one blocks it. */
+  async #evade(failed: ReadonlyMap<number, unknown>): Promise<void> {
+    const { parameters, events, committer } = this.#options;
+    for (const block of failed.keys()) {
+      if (block >= DATA_PRODUCT_FIRST_BLOCK) continue;
+      if (block >= EVENT_FIRST_BLOCK) {
+        events.exclude(block - EVENT_FIRST_BLOCK);
+      } else parameters.exclude(block - PARAMETER_FIRST_BLOCK);
+    }
+    const pending = committer.pending;
+    if (pending === null || !failed.has(pending.block)) return;
+    if (pending.block >= EVENT_FIRST_BLOCK) await this.#relocateEvents();
+    else await this.#relocateParameters();
+  }
+
+  /** Writes the journal's event block to the next block that takes it. */
+  async #relocateEvents(): Promise<void> {
+    const { events, committer } = this.#options;
+    const pending = committer.pending;
+    if (pending === null) return;
+    const from = pending.block - EVENT_FIRST_BLOCK;
+    for (;;) {
+      const to = events.following(from);
+      if (to === null) return;
+      const { failed } = await committer.settleAt(EVENT_FIRST_BLOCK + to);
+      if (failed.size === 0) return events.relocated(from, to, pending.image);
+      events.exclude(to);
+    }
+  }
+
+  /** Writes the newest entries of the journal's block into free blocks. */
+  async #relocateParameters(): Promise<void> {
+    const { parameters, committer } = this.#options;
+    const pending = committer.pending;
+    if (pending === null) return;
+    const index = pending.block - PARAMETER_FIRST_BLOCK;
+    parameters.apply(new Map([[index, pending.image]]));
+    parameters.exclude(index);
+    const batch = parameters.begin();
+    for (const entry of parameters.list()) {
+      const slot = parameters.place(entry.parameterId)?.slot ?? -1;
+      if (Math.floor(slot / 2) !== index) continue;
+      try {
+        if (batch.set(entry.parameterId, entry.value).kind === "later") return;
+      } catch {
+        return;
+      }
+    }
+    const changes: BlockChange[] = [];
+    for (const [block, image] of batch.changes()) {
+      if (!parameters.isFree(block)) return;
+      changes.push({
+        block: PARAMETER_FIRST_BLOCK + block,
+        image,
+        protect: false,
+        again: false,
+      });
+    }
+    const result: CommitResult = await committer.commitAround(changes);
+    if (result.failed.size > 0) return;
+    parameters.apply(batch.changes());
+    committer.release();
+  }
+
+  /** Leaves operations in the queue to be planned anew, or gives them up. */
+  #retry(batch: Batch, failed: ReadonlyMap<number, unknown>): void {
+    const { parameters, events } = this.#options;
+    const [failure] = failed;
+    const given: Operation[] = [];
+    for (const { operation } of batch.planned) {
+      operation.attempts++;
+      if (operation.attempts < MAXIMUM_ATTEMPTS) continue;
+      given.push(operation);
+      operation.reject(deviceError("write", failure?.[0], failure?.[1]));
+    }
+    this.#remove(given);
+    if (given.length > 0) {
+      parameters.readmit();
+      events.readmit();
+    }
+  }
+
+  #finish(batch: Batch, settle: (operation: Operation) => void): void {
+    const operations = [
+      ...batch.planned.map((planned) => planned.operation),
+      ...batch.syncs,
+    ];
+    this.#remove(operations);
+    operations.forEach(settle);
+  }
+
+  #remove(operations: readonly Operation[]): void {
+    const gone = new Set(operations);
+    const left = this.#queue.filter((operation) => !gone.has(operation));
+    this.#queue.splice(0, this.#queue.length, ...left);
+  }
+}
+
+/**
+ * Wraps a device's failure.
+ *
+ * @param what The operation that failed.
+ * @param block The block, if it is known.
+ * @param cause What the device said.
+ * @returns A StorageError EIO with the cause.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { deviceError } from "./writer.ts";
+ *
+ * assertEquals(deviceError("write", 5, new Error("gone")).block, 5);
+ * ```
+ */
+export function deviceError(
+  what: "read" | "write" | "flush",
+  block: number | undefined,
+  cause: unknown,
+): StorageError {
+  const place = block === undefined ? "" : ` of block ${block}`;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StorageError("EIO", `${what}${place} failed: ${reason}`, {
+    cause,
+    ...(block === undefined ? {} : { block }),
+  });
+}
