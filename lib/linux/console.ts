@@ -7,7 +7,27 @@
  */
 
 import { SystemError } from "./error.ts";
-import { close, duplicate, isOpen, open, write } from "./file.ts";
+import {
+  close,
+  duplicate,
+  duplicateAbove,
+  isOpen,
+  open,
+  status,
+  write,
+} from "./file.ts";
+
+/** Options of {@linkcode openStandardDescriptors}. */
+export interface StandardDescriptorOptions {
+  /** The console's device, default `/dev/console`. */
+  readonly path?: string;
+  /**
+   * Also replace those that are `/dev/null`, default false. For PID 1: where the
+   * kernel found no console to give, the runtime has put `/dev/null` there
+   * before the first line of the program.
+   */
+  readonly replaceNull?: boolean;
+}
 
 /**
  * Makes sure that descriptors 0, 1 and 2 are open: those that are not are made
@@ -16,8 +36,8 @@ import { close, duplicate, isOpen, open, write } from "./file.ts";
  * into it. LinuxKit's images lack `/dev/console`, so call this again when
  * devtmpfs is mounted.
  *
- * @param path The console's device, default `/dev/console`.
- * @returns The descriptors that were opened, or an error if none could be.
+ * @param options The device, and whether `/dev/null` counts as missing.
+ * @returns The descriptors that were replaced, or an error if one could not be.
  *
  * @example
  * ```ts
@@ -28,13 +48,18 @@ import { close, duplicate, isOpen, open, write } from "./file.ts";
  * ```
  */
 export function openStandardDescriptors(
-  path = "/dev/console",
+  options: StandardDescriptorOptions = {},
 ): number[] | SystemError {
-  const missing = [0, 1, 2].filter((descriptor) => !isOpen(descriptor));
+  const path = options.path ?? "/dev/console";
+  const missing = [0, 1, 2].filter((descriptor) =>
+    !isOpen(descriptor) || (options.replaceNull === true && isNull(descriptor))
+  );
   if (missing.length === 0) return [];
   let opened: number | undefined;
   let failure: SystemError | undefined;
-  for (const candidate of [path, "/dev/null"]) {
+  // What is /dev/null already is not made anew.
+  const candidates = missing.every(isOpen) ? [path] : [path, "/dev/null"];
+  for (const candidate of candidates) {
     try {
       opened = open(candidate, ["readWrite", "noControllingTerminal"]);
       break;
@@ -44,20 +69,31 @@ export function openStandardDescriptors(
     }
   }
   if (opened === undefined) {
-    return failure ?? new SystemError({ syscall: "open", errno: 2, path });
+    return failure ?? new SystemError({ syscall: "open", errno: ENOENT, path });
   }
-  // The lowest free number was taken, which may be one of the three.
   const source = opened;
   try {
-    for (const descriptor of missing) {
-      if (descriptor !== source) duplicate(source, descriptor, false);
-    }
-    if (source > 2) close(source);
+    // The lowest free number was taken, which may be one of the three; it is
+    // close-on-exec then, unlike a standard descriptor, so it is made over.
+    const spare = 10;
+    const from = source <= 2 ? duplicateAbove(source, spare) : source;
+    for (const descriptor of missing) duplicate(from, descriptor, false);
+    close(from);
   } catch (error) {
     if (error instanceof SystemError) return error;
     throw error;
   }
   return missing;
+}
+
+const ENOENT = 2;
+
+function isNull(descriptor: number): boolean {
+  try {
+    return status(descriptor).specialDevice === "1:3";
+  } catch {
+    return false;
+  }
 }
 
 /** Options of a {@linkcode ConsoleWriter}. */

@@ -698,6 +698,35 @@ export function duplicate(from: number, to: number, closeOnExec = true): void {
 }
 
 /**
+ * Makes another descriptor of the same open file, with a free number
+ * (`fcntl(2)` F_DUPFD_CLOEXEC). It is close-on-exec.
+ *
+ * @param from The open descriptor.
+ * @param lowest The lowest number that it may have.
+ * @returns The new descriptor.
+ * @throws {SystemError} EBADF when `from` is not open, EMFILE.
+ *
+ * @example
+ * ```ts
+ * import { assertGreaterOrEqual } from "@std/assert";
+ * import { close, duplicateAbove, open } from "./file.ts";
+ *
+ * const descriptor = open("/dev/null");
+ * const other = duplicateAbove(descriptor, 100);
+ * assertGreaterOrEqual(other, 100);
+ * close(other);
+ * close(descriptor);
+ * ```
+ */
+export function duplicateAbove(from: number, lowest: number): number {
+  const F_DUPFD_CLOEXEC = 1030;
+  return check(
+    libc().fcntl(from, F_DUPFD_CLOEXEC, BigInt(lowest)),
+    "fcntl F_DUPFD_CLOEXEC",
+  );
+}
+
+/**
  * Tries to take a whole-file lock without waiting (`flock(2)`). It belongs to
  * the open file and ends with its last descriptor.
  *
