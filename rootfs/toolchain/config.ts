@@ -49,6 +49,11 @@ export function closedConfiguration(root: Configuration): Configuration {
     );
   }
   const imports = isRecord(root.imports) ? root.imports : {};
+  // `deno task` fetches the npm packages of "imports" before a task can name
+  // the system's certificates, and fails behind a proxy that needs them. What
+  // is in "scopes" is fetched when a program imports it.
+  const scopes = isRecord(root.scopes) ? root.scopes : {};
+  const scoped = isRecord(scopes["./"]) ? scopes["./"] : {};
   const closed: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(root)) {
     if (
@@ -67,7 +72,11 @@ export function closedConfiguration(root: Configuration): Configuration {
       closed[key] = section;
     } else closed[key] = value;
   }
-  closed.imports = { ...imports, [name]: UP + exports.replace(/^\.\//, "") };
+  closed.imports = {
+    ...imports,
+    ...scoped,
+    [name]: UP + exports.replace(/^\.\//, ""),
+  };
   closed.links = STAND_INS.map((path) => UP + path);
   return closed;
 }

@@ -191,6 +191,7 @@ Deno.test("closedConfiguration keeps the rules, maps the library and rewrites pa
     exports: "./mod.ts",
     tasks: { a: "b" },
     imports: { "@std/bytes": "jsr:@std/bytes@1.0.6" },
+    scopes: { "./": { "hash-wasm": "npm:hash-wasm@4.12.0" } },
     lock: false,
     exclude: ["rootfs/out", "!rootfs/out/x"],
     fmt: { lineWidth: 80, exclude: ["rootfs/out"] },
@@ -202,6 +203,7 @@ Deno.test("closedConfiguration keeps the rules, maps the library and rewrites pa
     fmt: { lineWidth: 80, exclude: ["../../rootfs/out"] },
     imports: {
       "@std/bytes": "jsr:@std/bytes@1.0.6",
+      "hash-wasm": "npm:hash-wasm@4.12.0",
       "@spaceos/pid1": "../../mod.ts",
     },
     links: ["assert", "bytes", "cli"].map((name) =>
