@@ -57,9 +57,10 @@ export function closedConfiguration(root: Configuration): Configuration {
   const closed: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(root)) {
     if (
-      ["name", "version", "exports", "tasks", "publish", "imports"].includes(
-        key,
-      )
+      ["name", "version", "exports", "tasks", "publish", "imports", "scopes"]
+        .includes(
+          key,
+        )
     ) {
       continue;
     }

@@ -73,8 +73,8 @@ Deno.test("a built image boots, and the machine tells how it ended", async () =>
     const disk = makeDisk("good");
     {
       await using machine = Machine.boot({ image, disk });
-      const [line] = await machine.waitForConsole(/tiny init: READY.*/);
-      assertMatch(line, /as process 1, started as \/init$/);
+      const [line] = await machine.waitForConsole(/tiny init: READY.*\n/);
+      assertMatch(line, /as process 1, started as \/init\n$/);
       assertEquals(await machine.waitForEnd(), "poweroff");
       assertEquals(machine.readDisk(), disk);
       await assertRejects(
