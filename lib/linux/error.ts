@@ -226,7 +226,7 @@ export class SystemError extends Error {
   /** The error number, for example 2. */
   readonly errno: number;
   /** The file, device or mount point that was acted on. */
-  readonly path?: string;
+  declare readonly path?: string;
 
   /**
    * Makes the error.

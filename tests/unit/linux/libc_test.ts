@@ -1,0 +1,103 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { SystemError } from "../../../lib/linux/error.ts";
+import {
+  check,
+  checkRetry,
+  cString,
+  cStringArray,
+  errno,
+  libc,
+  overrideLibc,
+  setErrno,
+} from "../../../lib/linux/libc.ts";
+
+Deno.test("check reads the errno of the call that failed, through garbage collection", () => {
+  for (let round = 0; round < 20_000; round++) {
+    // Each of the two fails in its own way; the garbage provokes collections.
+    const garbage = Array.from({ length: 10 }, () => ({ round }));
+    const error = assertThrows(
+      () =>
+        round % 2 === 0
+          ? check(libc().close(-1), "close")
+          : check(libc().getpgid(0x7FFFFFFF), "getpgid"),
+      SystemError,
+    );
+    assertEquals(error.code, round % 2 === 0 ? "EBADF" : "ESRCH");
+    assertEquals(garbage.length, 10);
+  }
+});
+
+Deno.test("checkRetry calls again for EINTR only", () => {
+  const answers = [
+    () => setErrno(4),
+    () => setErrno(4),
+    () => setErrno(5),
+    () => 1,
+  ];
+  let calls = 0;
+  const error = assertThrows(
+    () => checkRetry(() => answers[calls++]?.() ?? 0, "read", "/dev/vda"),
+    SystemError,
+  );
+  assertEquals([calls, error.code, error.path], [3, "EIO", "/dev/vda"]);
+});
+
+Deno.test("cString ends with NUL and refuses one inside", () => {
+  assertEquals(cString(""), Uint8Array.of(0));
+  assertEquals(cString("ü"), Uint8Array.of(0xC3, 0xBC, 0));
+  const error = assertThrows(() => cString("/etc/passwd\0.txt"), SystemError);
+  assertEquals(error.code, "EINVAL");
+  assertStringIncludes(error.message, "/etc/passwd\\u0000.txt");
+});
+
+Deno.test("cStringArray points to each of its strings and ends with NULL", () => {
+  const texts = ["/bin/sh", "", "ünicode", "x".repeat(5000)];
+  const bytes = cStringArray(texts);
+  const pointers = new BigUint64Array(bytes.buffer, 0, texts.length + 1);
+  texts.forEach((text, index) => {
+    const pointer = Deno.UnsafePointer.create(pointers[index] ?? 0n);
+    if (pointer === null) throw new Error("NULL before the end");
+    assertEquals(Deno.UnsafePointerView.getCString(pointer), text);
+  });
+  assertEquals(pointers[texts.length], 0n);
+  assertThrows(() => cStringArray(["a", "b\0c"]), SystemError, "EINVAL");
+});
+
+Deno.test("overrideLibc replaces functions, nests, and is undone", () => {
+  {
+    using _outer = overrideLibc({ getpid: () => 1, getppid: () => 2 });
+    {
+      using _inner = overrideLibc({ getpid: () => setErrno(11) });
+      assertEquals([libc().getpid(), errno(), libc().getppid()], [-1, 11, 2]);
+    }
+    assertEquals(libc().getpid(), 1);
+  }
+  assertEquals(libc().getpid(), Deno.pid);
+});
+
+Deno.test("libc says what it needs where the library cannot be loaded", async () => {
+  const code = `
+    import { libc } from "${new URL(
+    "../../../lib/linux/libc.ts",
+    import.meta.url,
+  )}";
+    try { libc(); } catch (error) { console.log(error.message, "|", error.cause?.name); }
+  `;
+  // Without permission for FFI, and nobody to ask, loading fails.
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-config",
+      "--no-check",
+      "--no-prompt",
+      "--allow-read",
+      "--allow-import",
+      "data:application/typescript," + encodeURIComponent(code),
+    ],
+    stderr: "inherit",
+  }).output();
+  assertEquals(
+    new TextDecoder().decode(stdout),
+    "cannot load libc.so.6: expected glibc 2.34 or later, and permission for FFI | NotCapable\n",
+  );
+});
