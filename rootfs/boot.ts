@@ -34,7 +34,9 @@ Options:
   --no-build       boot the image that is there
   --help           this text
 
-Ctrl-C asks the VM to power off; a second one ends QEMU at once.
+Ctrl-C asks the VM to power off; a second one ends QEMU at once, and so does
+a VM that has not powered off after 60 seconds. npx itself ends at the first
+Ctrl-C, so under npx the prompt may come back while the VM still powers off.
 
 Exit status:
   0    the VM powered off in order
@@ -42,7 +44,7 @@ Exit status:
   2    wrong usage
   3    the VM reset itself (reboot, or its watchdog)
   4    the VM's kernel panicked
-  130  QEMU was ended by a second Ctrl-C`;
+  130  QEMU was ended by a second Ctrl-C, or after the 60 seconds`;
 
 /** The exit status for each way in which a machine can end. */
 const EXIT_CODES: Readonly<Record<MachineEnd, number>> = {
@@ -64,6 +66,15 @@ const END_TEXTS: Readonly<Record<MachineEnd, string>> = {
 
 /** The image is unpacked from memory into memory, and the rest must fit beside it. */
 const MIN_MEMORY_MEBIBYTES = 320;
+
+/**
+ * One Ctrl-C comes several times: from the terminal, and again from npx and
+ * from `deno task`, which pass it on. What comes so soon is an echo.
+ */
+const SIGNAL_ECHO_MS = 1000;
+
+/** How long the VM may take to power off when it was asked to. */
+const POWEROFF_DEADLINE_MS = 60_000;
 
 /** What the command line asks for. */
 export interface BootOptions {
@@ -205,10 +216,16 @@ async function askForPoweroff(machine: QemuMachine): Promise<void> {
   ]);
 }
 
-function writeAll(bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) {
-    at += Deno.stdout.writeSync(bytes.subarray(at));
+/** Refuses a socket at which another VM can be met: QEMU would take it away. */
+async function requireFreeSocket(path: string): Promise<void> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch {
+    return;
   }
+  throw new ToolchainError(
+    `another VM serves the socket ${path}: end it, or name another path in --socket`,
+  );
 }
 
 async function boot(options: BootOptions): Promise<number> {
@@ -237,9 +254,37 @@ async function boot(options: BootOptions): Promise<number> {
   } else {
     accelerator = options.accelerator;
   }
+  await requireFreeSocket(options.socketPath);
   const controlFolder = await Deno.makeTempDir({ prefix: "spaceos-" });
+  let machine: QemuMachine | undefined;
+  let deadline: number | undefined;
+  let askedAtMs: number | undefined;
+  const ask = (): void => {
+    if (machine === undefined || askedAtMs !== undefined) return;
+    askedAtMs = performance.now();
+    deadline = setTimeout(() => machine?.kill(), POWEROFF_DEADLINE_MS);
+    askForPoweroff(machine).catch(() => {
+      // The connection ends with the machine.
+    });
+  };
+  const onSignal = (): void => {
+    if (askedAtMs === undefined) ask();
+    else if (performance.now() - askedAtMs > SIGNAL_ECHO_MS) machine?.kill();
+  };
+  const onConsole = (bytes: Uint8Array): void => {
+    try {
+      for (let at = 0; at < bytes.length;) {
+        at += Deno.stdout.writeSync(bytes.subarray(at));
+      }
+    } catch {
+      // The terminal has gone, and nobody could end the VM any more.
+      ask();
+    }
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   try {
-    const machine = QemuMachine.start({
+    for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+    machine = QemuMachine.start({
       kernelPath: image.kernelPath,
       initrdPath: image.initrdPath,
       commandLine: [image.commandLine, ...options.append].join(" "),
@@ -251,30 +296,18 @@ async function boot(options: BootOptions): Promise<number> {
       controlSocketPath: `${controlFolder}/control.sock`,
       restartOnReset: options.restartOnReset,
       extraArguments: [],
-    }, writeAll);
+    }, onConsole);
     say(
       `booting with ${accelerator}; ipc socket ${options.socketPath}; Ctrl-C powers off`,
     );
-    let asked = false;
-    const onSignal = (): void => {
-      if (asked) {
-        machine.kill();
-        return;
-      }
-      asked = true;
-      askForPoweroff(machine).catch(() => {
-        // The connection ends with the machine.
-      });
-    };
-    const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-    for (const signal of signals) Deno.addSignalListener(signal, onSignal);
     const end = await machine.ended;
-    for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
     say(END_TEXTS[end]);
     return EXIT_CODES[end];
   } finally {
+    for (const signal of signals) Deno.removeSignalListener(signal, onSignal);
+    clearTimeout(deadline);
+    machine?.kill();
     await Deno.remove(controlFolder, { recursive: true });
-    await Deno.remove(options.socketPath).catch(() => {});
   }
 }
 
