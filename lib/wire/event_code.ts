@@ -46,7 +46,8 @@ export type EventCodeName =
   | "DEFINITION_INVALID"
   | "DEFINITIONS_RELOADED"
   | "DEFINITIONS_REFUSED"
-  | "LOG_LINES_DROPPED";
+  | "LOG_LINES_DROPPED"
+  | "STORAGE_FAILED";
 
 /** What one event is. */
 export interface EventCode {
@@ -219,6 +220,11 @@ export const eventCodes: Readonly<Record<EventCodeName, EventCode>> = {
     code: 0x0113,
     severity: WARNING,
     description: "Lines of a service's output were dropped: how many.",
+  },
+  STORAGE_FAILED: {
+    code: 0x0201,
+    severity: ERROR,
+    description: "The volume did not take a record; the machine goes on.",
   },
 };
 

@@ -41,7 +41,7 @@ export class Random {
   }
 
   /** One of the given values. */
-  pick<T>(values: readonly T[]): T {
+  pick<const T>(values: readonly T[]): T {
     const value = values[this.integer(0, values.length - 1)];
     if (value === undefined) throw new RangeError("nothing to pick from");
     return value;
