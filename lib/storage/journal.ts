@@ -62,7 +62,10 @@ export function recoverParameterBlock(
   store: readonly ParameterSlot[],
 ): Uint8Array<ArrayBuffer> | null {
   const entries: (ParameterEntry | null)[] = [];
-  let missing = false;
+  const tail = journal.subarray(PARAMETER_TAIL_OFFSET);
+  // Nothing of ours ever changes the last bytes, so a difference is a tear.
+  let missing = inPlace !== null &&
+    !equals(inPlace.subarray(PARAMETER_TAIL_OFFSET), tail);
   for (let index = 0; index < PARAMETERS_PER_BLOCK; index++) {
     const saved = readParameterSlot(journal, index);
     const standing = inPlace === null
@@ -79,7 +82,7 @@ export function recoverParameterBlock(
     }
   }
   if (!missing) return null;
-  return buildParameterBlock(entries, journal.subarray(PARAMETER_TAIL_OFFSET));
+  return buildParameterBlock(entries, tail);
 }
 
 /** Whether the store holds this entry, or a later generation of it. */

@@ -102,9 +102,9 @@ export interface WriterOptions {
  *   onDurable: () => {},
  * });
  * const payload = new Uint8Array();
- * const record = { timestamp: 0, severity: 1, eventCode: 1, payload };
- * const numbers = [writer.append(record), writer.append(record)];
- * assertEquals(await Promise.all(numbers), [1n, 2n]);
+ * const append = (): Promise<bigint> =>
+ *   writer.append({ timestamp: 0, severity: 1, eventCode: 1, payload });
+ * assertEquals(await Promise.all([append(), append()]), [1n, 2n]);
  * ```
  */
 export class Writer {

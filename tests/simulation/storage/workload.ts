@@ -1,0 +1,278 @@
+/**
+ * Workloads for the crash tests: a volume to begin with, and up to eight
+ * operations on each store, some issued in one turn, some one after another.
+ * Everything follows from a seed. Imports the storage room.
+ *
+ * @module
+ */
+
+import { openVolume, type Volume } from "../../../lib/storage/volume.ts";
+import { formatVolume } from "../../../lib/storage/format.ts";
+import { BLOCK_SIZE_BYTES } from "../../../lib/storage/device.ts";
+import { MemoryBlockDevice } from "../../../lib/storage/memory_device.ts";
+import type { EventRecord } from "../../../lib/wire/event.ts";
+import { crc32c } from "../../../lib/wire/crc32c.ts";
+import { Prng } from "./prng.ts";
+import { RecordingDevice, type Step } from "./recording_device.ts";
+
+/** Size of the volumes: small, so that a case is cheap. */
+export const VOLUME_BLOCKS = 64;
+
+/** One operation of a workload. */
+export type Operation =
+  | {
+    readonly kind: "set";
+    readonly parameterId: number;
+    readonly value: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly kind: "append"; readonly record: EventRecord }
+  | {
+    readonly kind: "write";
+    readonly name: string;
+    readonly data: Uint8Array<ArrayBuffer>;
+  }
+  | { readonly kind: "checkpoint" };
+
+/** A volume, what is done to it, and how. */
+export interface Workload {
+  readonly seed: number;
+  readonly description: string;
+  /** The medium before the run. */
+  readonly start: Uint8Array<ArrayBuffer>;
+  /** Operations of one group are issued in one turn. */
+  readonly groups: readonly (readonly Operation[])[];
+  /** Whether a group is issued before the one before it is acknowledged. */
+  readonly pipelined: boolean;
+  /** Whether the device offers durable writes. */
+  readonly durableWrites: boolean;
+  /** Whether the volume has a journal. */
+  readonly journal: boolean;
+}
+
+/** A workload that was carried out, with everything that happened. */
+export interface Run {
+  readonly workload: Workload;
+  readonly operations: readonly Operation[];
+  readonly steps: readonly Step[];
+}
+
+const KINDS = ["parameters", "events", "products", "mixed"] as const;
+
+/** Makes the workload of a seed. */
+export async function makeWorkload(seed: number): Promise<Workload> {
+  const prng = new Prng(seed);
+  const kind = KINDS[prng.below(KINDS.length)] ?? "mixed";
+  const journal = !prng.chance(1, 8);
+  const base = await makeBase(prng, journal);
+  const groups: Operation[][] = [];
+  const counts = { set: 0, append: 0, write: 0, checkpoint: 0 };
+  // Bursts go beyond the eight operations, so that a batch spans blocks.
+  const burst = prng.chance(1, 4);
+  let left = burst ? 24 : 1 + prng.below(kind === "mixed" ? 20 : 8);
+  while (left > 0) {
+    const size = prng.chance(1, 2)
+      ? 1
+      : Math.min(left, 1 + prng.below(burst ? 20 : 4));
+    const group: Operation[] = [];
+    for (let index = 0; index < size; index++) {
+      const operation = drawOperation(prng, kind, burst);
+      const limit = burst && operation.kind === "append" ? 24 : 8;
+      if (counts[operation.kind]++ < limit) group.push(operation);
+    }
+    left -= size;
+    if (group.length > 0) groups.push(group);
+  }
+  const pipelined = prng.chance(1, 3);
+  const durableWrites = prng.chance(1, 2);
+  return {
+    seed,
+    description: `${base.description}; ${kind}${
+      burst ? " burst" : ""
+    }, ${groups.length} groups${pipelined ? ", pipelined" : ""}${
+      durableWrites ? ", durable writes" : ""
+    }`,
+    start: base.bytes,
+    groups,
+    pipelined,
+    durableWrites,
+    journal,
+  };
+}
+
+function drawOperation(
+  prng: Prng,
+  kind: typeof KINDS[number],
+  burst: boolean,
+): Operation {
+  const what = kind === "mixed" ? prng.below(12) : -1;
+  if (kind === "events" || (what >= 0 && what < 5) || (burst && what < 9)) {
+    return { kind: "append", record: drawRecord(prng) };
+  }
+  if (kind === "parameters" || (what >= 5 && what < 10)) {
+    return {
+      kind: "set",
+      parameterId: drawParameterId(prng),
+      value: prng.bytes(prng.below(241)),
+    };
+  }
+  if (kind === "products" || what === 10) {
+    const length = prng.chance(1, 6) ? 0 : prng.below(1400);
+    return {
+      kind: "write",
+      name: `product-${prng.below(1000)}`,
+      data: prng.bytes(length),
+    };
+  }
+  return { kind: "checkpoint" };
+}
+
+function drawParameterId(prng: Prng): number {
+  // Few ids are written often, so that generations follow one another.
+  return prng.chance(1, 2) ? 1 + prng.below(3) : 1 + prng.below(32);
+}
+
+function drawRecord(prng: Prng): EventRecord {
+  // Some records are identical: a log has many that are.
+  if (prng.chance(1, 6)) {
+    return {
+      timestamp: 7,
+      severity: 1,
+      eventCode: 9,
+      payload: new Uint8Array([1, 2, 3]),
+    };
+  }
+  return {
+    timestamp: prng.below(1000),
+    severity: 2,
+    eventCode: prng.below(65536),
+    payload: prng.bytes(prng.below(65)),
+  };
+}
+
+/** A volume that was in use before. */
+async function makeBase(
+  prng: Prng,
+  journal: boolean,
+): Promise<{ bytes: Uint8Array<ArrayBuffer>; description: string }> {
+  const device = new MemoryBlockDevice({ blockCount: VOLUME_BLOCKS });
+  await formatVolume(device, {
+    tenantId: 1,
+    epoch: 0n,
+    uuid: prng.bytes(16),
+    journal,
+  });
+  const words: string[] = journal ? [] : ["no journal"];
+  if (prng.chance(1, 3)) {
+    // Bytes of other software behind the entries, which must stay.
+    for (let block = 1; block <= 16; block++) {
+      if (prng.chance(1, 2)) {
+        device.bytes.set(prng.bytes(8), block * BLOCK_SIZE_BYTES + 504);
+      }
+    }
+    words.push("tails");
+  }
+  const volume = await openVolume(device);
+  const events = [0, prng.below(12), 90 + prng.below(20)][prng.below(3)] ?? 0;
+  for (let index = 0; index < events; index++) {
+    await volume.events.append(drawRecord(prng));
+  }
+  const parameters = [0, prng.below(10), 16, 20, 32][prng.below(5)] ?? 0;
+  const ids = Array.from({ length: 32 }, (_, index) => index + 1);
+  for (const id of ids.slice(0, parameters)) {
+    await volume.parameters.set(id, prng.bytes(prng.below(241)));
+  }
+  for (let index = 0; index < parameters && prng.chance(2, 3); index++) {
+    const id = 1 + prng.below(parameters);
+    await volume.parameters.set(id, prng.bytes(prng.below(241)));
+  }
+  if (prng.chance(1, 3)) {
+    await volume.dataProducts.write({
+      name: "old",
+      dataProductClass: 1,
+      priority: 2,
+      data: prng.bytes(prng.below(600)),
+    });
+  }
+  const closed = prng.chance(1, 2);
+  if (closed) await volume.close();
+  words.push(
+    `${events} events, ${parameters} parameters, ${
+      closed ? "closed" : "left open"
+    }`,
+  );
+  if (prng.chance(1, 6)) {
+    const foreign = prng.chance(1, 2);
+    if (!closed) await volume.close();
+    disguise(device.bytes, foreign);
+    if (journal) device.bytes.fill(0, (VOLUME_BLOCKS - 1) * BLOCK_SIZE_BYTES);
+    words.push(foreign ? "no trailers" : "plain trailers");
+  }
+  return { bytes: device.bytes, description: words.join(", ") };
+}
+
+/** Makes the event blocks look as other software would have written them. */
+function disguise(bytes: Uint8Array, noTrailers: boolean): void {
+  for (let block = 17; block <= 32; block++) {
+    const start = block * BLOCK_SIZE_BYTES;
+    const trailer = bytes.subarray(start + 456, start + 512);
+    if (noTrailers) trailer.fill(0);
+    else if (trailer.some((byte) => byte !== 0)) {
+      trailer.fill(0, 8, 52);
+      new DataView(trailer.buffer, trailer.byteOffset)
+        .setUint32(52, crc32c(trailer.subarray(0, 52)));
+    }
+  }
+}
+
+/** Carries a workload out on a recording device. */
+export async function runWorkload(workload: Workload): Promise<Run> {
+  const device = new RecordingDevice(
+    workload.start.slice(),
+    workload.durableWrites,
+  );
+  const volume = await openVolume(device);
+  const operations: Operation[] = [];
+  const running: Promise<void>[] = [];
+  for (const group of workload.groups) {
+    const promises = group.map((operation) => {
+      const number = operations.push(operation) - 1;
+      device.steps.push({ kind: "issued", operation: number });
+      return issue(volume, operation).then(() => {
+        device.steps.push({ kind: "acknowledged", operation: number });
+      }, (error) => {
+        // A full store is an answer, too: the operation never happened.
+        if (!/ENOSPC/.test(String(error))) throw error;
+      });
+    });
+    if (workload.pipelined) running.push(...promises);
+    else await Promise.all(promises);
+  }
+  await Promise.all(running);
+  return { workload, operations, steps: device.steps };
+}
+
+/** Asks a volume for one operation. */
+export async function issue(
+  volume: Volume,
+  operation: Operation,
+): Promise<void> {
+  switch (operation.kind) {
+    case "set":
+      await volume.parameters.set(operation.parameterId, operation.value);
+      break;
+    case "append":
+      await volume.events.append(operation.record);
+      break;
+    case "write":
+      await volume.dataProducts.write({
+        name: operation.name,
+        dataProductClass: 3,
+        priority: 4,
+        data: operation.data,
+      });
+      break;
+    case "checkpoint":
+      await volume.checkpoint();
+      break;
+  }
+}
