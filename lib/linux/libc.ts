@@ -511,6 +511,15 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  waitid: {
+    parameters: [
+      "i32", // idtype_t idtype
+      "u32", // id_t id
+      "buffer", // siginfo_t *infop
+      "i32", // int options
+    ],
+    result: "i32",
+  },
   kill: {
     parameters: [
       "i32", // pid_t pid

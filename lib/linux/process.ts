@@ -106,7 +106,8 @@ export function drainChildExits(limit = MAXIMUM_WAITING_EXITS): ChildExit[] {
  * Waits for one child, holding up the thread: for tests and short helpers only.
  *
  * @param pid A child that was not reaped yet.
- * @throws {SystemError} ECHILD when it is not ours, or reaped already.
+ * @throws {SystemError} ECHILD when it is not ours, or reaped already; EINVAL
+ * for a number that means more than one process.
  *
  * @example
  * ```ts
@@ -119,6 +120,7 @@ export function drainChildExits(limit = MAXIMUM_WAITING_EXITS): ChildExit[] {
  * ```
  */
 export function waitForExit(pid: number): ChildExit {
+  refuseNoProcess(pid, "process", "waitpid");
   for (;;) {
     const result = libc().waitpid(pid, statusWord, 0);
     if (result === pid) {
@@ -163,6 +165,33 @@ export function decodeExit(
     coreDumped: signal !== 0 && (word & 0x80) !== 0,
     timeMs,
   };
+}
+
+/**
+ * Whether this process has children, ended ones that nobody has reaped yet
+ * among them (`waitid(2)` with WNOWAIT, which takes nothing). For PID 1, whose
+ * children all orphans become, "no" means that no other program is left.
+ *
+ * @returns False when there is none.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { hasChildren, waitForExit } from "./process.ts";
+ * import { spawn } from "./spawn.ts";
+ *
+ * const pid = spawn({ argv: ["/bin/true"] });
+ * assert(hasChildren());
+ * waitForExit(pid);
+ * ```
+ */
+export function hasChildren(): boolean {
+  const P_ALL = 0, WEXITED = 4, WNOWAIT = 0x0100_0000;
+  const options = WEXITED | WNOHANG | WNOWAIT;
+  // siginfo_t has 128 bytes.
+  const information = new Uint8Array(new ArrayBuffer(128));
+  return libc().waitid(P_ALL, 0, information, options) !== -1 ||
+    errno() !== ECHILD;
 }
 
 // --- Signalling -------------------------------------------------------------
@@ -261,10 +290,14 @@ export function killAll(signal: number): boolean {
   return send(-1, signal, "every process");
 }
 
-function refuseNoProcess(number: number, what: string): void {
+function refuseNoProcess(
+  number: number,
+  what: string,
+  syscall = "kill",
+): void {
   if (Number.isInteger(number) && number > 0) return;
   throw new SystemError({
-    syscall: "kill",
+    syscall,
     errno: EINVAL,
     path: `${what} ${number}`,
     detail: "expected a whole number above 0",

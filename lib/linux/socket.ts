@@ -7,7 +7,7 @@
  */
 
 import { SystemError } from "./error.ts";
-import { close } from "./file.ts";
+import { close, status } from "./file.ts";
 import { bytesOf, check, cString, errno, libc } from "./libc.ts";
 
 /** Numbers of `sys/socket.h`, equal on x86-64 and AArch64. */
@@ -70,7 +70,7 @@ export interface DatagramSocketOptions {
 /**
  * Makes a unix datagram socket at a path, O_NONBLOCK and close-on-exec, that
  * tells who sent each datagram. A socket that was left there by an earlier run
- * is replaced.
+ * is replaced; a file of another kind is not.
  *
  * @param path A file, or `@name` for the abstract name space; at most 107 bytes.
  * @param options Permissions and buffer.
@@ -81,7 +81,7 @@ export interface DatagramSocketOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close } from "./file.ts";
+ * import { close, status } from "./file.ts";
  * import { bindDatagramSocket, receiveDatagram } from "./socket.ts";
  *
  * const descriptor = bindDatagramSocket(`@example-${Deno.pid}`);
@@ -103,12 +103,8 @@ export function bindDatagramSocket(
     if (options.receiveBufferBytes !== undefined) {
       setOption(descriptor, SO_RCVBUF, options.receiveBufferBytes);
     }
-    const isFile = !path.startsWith("@");
-    if (isFile && libc().unlinkat(AT_FDCWD, cString(path), 0) === -1) {
-      const number = errno();
-      if (number !== ENOENT) {
-        throw new SystemError({ syscall: "unlink", errno: number, path });
-      }
+    if (isSocketFile(path)) {
+      check(libc().unlinkat(AT_FDCWD, cString(path), 0), "unlink", path);
     }
     // The file is made with the permissions, not given them afterwards.
     const mask = libc().umask(0o777 & ~(options.mode ?? 0o600));
@@ -120,6 +116,17 @@ export function bindDatagramSocket(
     return descriptor;
   } catch (error) {
     close(descriptor);
+    throw error;
+  }
+}
+
+/** Whether a socket is there: nothing else is ever removed. */
+function isSocketFile(path: string): boolean {
+  if (path.startsWith("@")) return false;
+  try {
+    return status(path).kind === "socket";
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === ENOENT) return false;
     throw error;
   }
 }
@@ -164,7 +171,7 @@ const CONTROL_OFFSET = 72;
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close } from "./file.ts";
+ * import { close, status } from "./file.ts";
  * import {
  *   bindDatagramSocket,
  *   receiveDatagram,
@@ -311,7 +318,7 @@ export function sendDatagram(path: string, bytes: Uint8Array): boolean {
  *
  * @example
  * ```ts
- * import { close } from "./file.ts";
+ * import { close, status } from "./file.ts";
  * import { socketPair } from "./socket.ts";
  *
  * const [left, right] = socketPair("packet");
@@ -348,7 +355,7 @@ function streamSocket(): number {
  *
  * @example
  * ```ts
- * import { close } from "./file.ts";
+ * import { close, status } from "./file.ts";
  * import { listenStream } from "./socket.ts";
  *
  * close(listenStream(`@example-listen-${Deno.pid}`));
@@ -359,8 +366,7 @@ export function listenStream(
   options: { readonly mode?: number } = {},
 ): number {
   const address = unixAddress(path);
-  const isFile = !path.startsWith("@");
-  if (isFile && isStale(path, address)) {
+  if (isSocketFile(path) && isStale(path, address)) {
     check(libc().unlinkat(AT_FDCWD, cString(path), 0), "unlink", path);
   }
   const descriptor = streamSocket();
@@ -403,7 +409,7 @@ function isStale(path: string, address: Uint8Array<ArrayBuffer>): boolean {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close } from "./file.ts";
+ * import { close, status } from "./file.ts";
  * import { acceptStream, listenStream } from "./socket.ts";
  *
  * const listener = listenStream(`@example-accept-${Deno.pid}`);
@@ -438,7 +444,7 @@ export function acceptStream(listener: number): number | null {
  *
  * @example
  * ```ts
- * import { close } from "./file.ts";
+ * import { close, status } from "./file.ts";
  * import { connectStream, listenStream } from "./socket.ts";
  *
  * const listener = listenStream(`@example-connect-${Deno.pid}`);
