@@ -209,10 +209,13 @@ async function inputDigest(
     [`${REPOSITORY}/lib`, listFiles(`${REPOSITORY}/lib`)],
     [
       `${REPOSITORY}/rootfs`,
-      listFiles(`${REPOSITORY}/rootfs`).filter((path) =>
-        !path.startsWith("out/")
-      ),
+      [...Deno.readDirSync(`${REPOSITORY}/rootfs`)]
+        .filter(({ isFile }) => isFile).map(({ name }) => name).sort(),
     ],
+    ...["overlay", "toolchain"].map((name): [string, string[]] => [
+      `${REPOSITORY}/rootfs/${name}`,
+      listFiles(`${REPOSITORY}/rootfs/${name}`),
+    ]),
     [entryFolder, listFiles(entryFolder)],
   ];
   for (const [folder, paths] of sources) {

@@ -141,12 +141,14 @@ export async function runInherited(
 }
 
 /**
- * The last lines of a program's complaint, for an error message.
+ * What a program complained about, for an error message: its last lines, but
+ * not the backtrace that some programs end with.
  *
  * @param result what the program left
- * @returns at most eight lines
+ * @returns at most twelve lines
  */
 export function lastLines(result: CommandResult): string {
   const text = result.stderr.trim() || result.stdout.trim();
-  return text.split("\n").slice(-8).join("\n");
+  const [complaint = ""] = text.split(/\n\s*Stack backtrace:/);
+  return complaint.trim().split("\n").slice(-12).join("\n");
 }
