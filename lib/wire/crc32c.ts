@@ -13,11 +13,11 @@ const POLYNOMIAL = 0x82F63B78;
 
 /**
  * From this length on hash-wasm is the faster engine. Each of its calls costs
- * about 0.25 us for copying the input and for turning the digest into text; it
- * then needs two thirds of the loop's time for a byte. `tests/bench` prints
- * where the two cross: between 2 and 4 KiB on every machine measured.
+ * about 0.3 us for copying the input and for turning the digest into text; it
+ * then needs a little less time for a byte than the loop. `tests/bench` prints
+ * where the two cross: between 4 and 8 KiB.
  */
-export const HASH_WASM_FROM_BYTES = 2048;
+export const HASH_WASM_FROM_BYTES = 4096;
 
 /** Bytes that one turn of the table loop takes. */
 const SLICE_BYTES = 16;

@@ -1,0 +1,74 @@
+/**
+ * Runs the benchmarks: every `*_bench.ts` beside this file, or those whose name
+ * contains one of the arguments. Each exports `comparisons`, an array of
+ * comparisons or a function that makes one, or `run`, for what is not a
+ * comparison of programs in this process. `--json FILE` also writes the results.
+ *
+ * Usage: deno task bench [--json FILE] [NAME...]
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import {
+  compare,
+  type Comparison,
+  type ComparisonResult,
+  render,
+} from "./harness.ts";
+
+/** What a benchmark file exports. */
+interface BenchmarkModule {
+  readonly comparisons?:
+    | readonly Comparison[]
+    | (() => readonly Comparison[] | Promise<readonly Comparison[]>);
+  readonly run?: () => Promise<readonly ComparisonResult[]>;
+}
+
+const options = parseArgs(Deno.args, { string: ["json"] });
+const wanted = options._.map(String);
+const folder = new URL(".", import.meta.url);
+const names: string[] = [];
+for await (const entry of Deno.readDir(folder)) {
+  if (entry.name.endsWith("_bench.ts")) names.push(entry.name);
+}
+names.sort();
+const chosen = names.filter((name) =>
+  wanted.length === 0 || wanted.some((part) => name.includes(part))
+);
+if (chosen.length === 0) {
+  console.error(`no benchmark is named ${wanted.join(" or ")}; there are:`);
+  for (const name of names) console.error(`  ${name.replace("_bench.ts", "")}`);
+  Deno.exit(2);
+}
+const results: ComparisonResult[] = [];
+for (const name of chosen) {
+  const module: BenchmarkModule = await import(new URL(name, folder).href);
+  console.log(`== ${name.replace("_bench.ts", "")}`);
+  const { comparisons = [], run } = module;
+  const list = typeof comparisons === "function"
+    ? await comparisons()
+    : comparisons;
+  for (const comparison of list) {
+    const result = await compare(comparison);
+    console.log(render(result) + "\n");
+    results.push(result);
+  }
+  for (const result of await run?.() ?? []) {
+    console.log(render(result) + "\n");
+    results.push(result);
+  }
+}
+const missed = results.flatMap(({ title, targets }) =>
+  targets.filter(({ reached }) => !reached).map(({ contender }) =>
+    `${title}: ${contender}`
+  )
+);
+console.log(
+  missed.length === 0
+    ? "every target was reached"
+    : `targets that were not reached:\n  ${missed.join("\n  ")}`,
+);
+if (options.json !== undefined) {
+  await Deno.writeTextFile(options.json, JSON.stringify(results, null, 2));
+}
