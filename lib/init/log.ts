@@ -9,11 +9,8 @@
 import { concat } from "@std/bytes/concat";
 import { LOG_LEVELS, type LogLevel } from "./command_line.ts";
 
-/** Where a line came from, as the LOG frame numbers it (formats.md, "LOG"). */
-export const LOG_STREAM = { init: 0, stdout: 1, stderr: 2 } as const;
-
-/** The stream of a log line. */
-export type LogStream = keyof typeof LOG_STREAM;
+/** Where a line came from: the init itself, or a stream of a service. */
+export type LogStream = "init" | "stdout" | "stderr";
 
 /** One line of the log. */
 export interface LogLine {

@@ -42,10 +42,10 @@ export interface StageLimits {
 
 /**
  * The limits. The supervisor has a time-out for each service and ends on its
- * own; `services` is the bound for the case that it does not.
+ * own: `services` is what the bound that it states is exceeded by at most.
  */
 export const STAGE_LIMITS: Readonly<Record<ShutdownStage, StageLimits>> = {
-  services: { limitMs: 120_000, hurriedLimitMs: 3_000 },
+  services: { limitMs: 1_000, hurriedLimitMs: 10_000 },
   terminate: { limitMs: 2_000, hurriedLimitMs: 250 },
   kill: { limitMs: 2_000, hurriedLimitMs: 1_000 },
   storage: { limitMs: 5_000, hurriedLimitMs: 2_000 },
@@ -83,6 +83,8 @@ export type ShutdownEvent =
  *
  * @param action What it ends with.
  * @param nowMs CLOCK_BOOTTIME, milliseconds.
+ * @param servicesBoundMs The longest that the services may take to stop, as the
+ * supervisor states it.
  * @returns The state in its first stage; the caller begins that stage's work.
  *
  * @example
@@ -90,7 +92,7 @@ export type ShutdownEvent =
  * import { beginShutdown, stepShutdown } from "./shutdown.ts";
  * import { assertEquals } from "@std/assert/equals";
  *
- * let shutdown = beginShutdown("poweroff", 1000);
+ * let shutdown = beginShutdown("poweroff", 1000, 5000);
  * shutdown = stepShutdown(shutdown, { kind: "done", stage: "services" }, 1010);
  * assertEquals(shutdown.stage, "terminate");
  * shutdown = stepShutdown(shutdown, { kind: "time" }, 3010);
@@ -100,11 +102,12 @@ export type ShutdownEvent =
 export function beginShutdown(
   action: PowerAction,
   nowMs: number,
+  servicesBoundMs: number,
 ): ShutdownState {
   return {
     action,
     stage: "services",
-    deadlineMs: nowMs + STAGE_LIMITS.services.limitMs,
+    deadlineMs: nowMs + servicesBoundMs + STAGE_LIMITS.services.limitMs,
     startMs: nowMs,
     hurried: false,
     overrun: [],

@@ -8,7 +8,7 @@ import {
 } from "../../../lib/init/shutdown.ts";
 
 Deno.test("stepShutdown goes through the stages in order as each is done", () => {
-  let state = beginShutdown("reboot", 0);
+  let state = beginShutdown("reboot", 0, 90_000);
   const seen: string[] = [state.stage];
   for (const stage of SHUTDOWN_STAGES.slice(0, -1)) {
     state = stepShutdown(state, { kind: "done", stage }, 1);
@@ -20,14 +20,14 @@ Deno.test("stepShutdown goes through the stages in order as each is done", () =>
 });
 
 Deno.test("stepShutdown ignores late news of an earlier stage", () => {
-  let state = beginShutdown("halt", 0);
+  let state = beginShutdown("halt", 0, 90_000);
   state = stepShutdown(state, { kind: "done", stage: "services" }, 1);
   const again = stepShutdown(state, { kind: "done", stage: "services" }, 2);
   assertEquals(again, state);
 });
 
 Deno.test("stepShutdown reaches power by its limits alone, and says which stages overran", () => {
-  let state = beginShutdown("poweroff", 0);
+  let state = beginShutdown("poweroff", 0, 90_000);
   let nowMs = 0;
   while (state.stage !== "power") {
     assertEquals(
@@ -38,14 +38,14 @@ Deno.test("stepShutdown reaches power by its limits alone, and says which stages
     state = stepShutdown(state, { kind: "time" }, nowMs);
   }
   const bound = SHUTDOWN_STAGES.slice(0, -1)
-    .reduce((sum, stage) => sum + STAGE_LIMITS[stage].limitMs, 0);
+    .reduce((sum, stage) => sum + STAGE_LIMITS[stage].limitMs, 90_000);
   assertEquals(nowMs, bound);
   assertEquals(state.overrun, [...SHUTDOWN_STAGES.slice(0, -1)]);
 });
 
 Deno.test("stepShutdown tries power again for ever, without growing", () => {
   let state: ShutdownState = {
-    ...beginShutdown("poweroff", 0),
+    ...beginShutdown("poweroff", 0, 90_000),
     stage: "power",
   };
   for (let i = 0; i < 100; i++) {
@@ -56,7 +56,7 @@ Deno.test("stepShutdown tries power again for ever, without growing", () => {
 });
 
 Deno.test("stepShutdown shortens every limit at a second request, and takes its action", () => {
-  let state = beginShutdown("reboot", 0);
+  let state = beginShutdown("reboot", 0, 90_000);
   state = stepShutdown(state, { kind: "again", action: "poweroff" }, 60_000);
   assertEquals(state.action, "poweroff");
   assertEquals(
@@ -66,12 +66,12 @@ Deno.test("stepShutdown shortens every limit at a second request, and takes its 
   state = stepShutdown(state, { kind: "time" }, state.deadlineMs);
   assertEquals(
     state.deadlineMs,
-    63_000 + STAGE_LIMITS.terminate.hurriedLimitMs,
+    70_000 + STAGE_LIMITS.terminate.hurriedLimitMs,
   );
 });
 
 Deno.test("stepShutdown never makes a deadline later at a further request", () => {
-  let state = beginShutdown("reboot", 0);
+  let state = beginShutdown("reboot", 0, 90_000);
   state = stepShutdown(state, { kind: "again", action: "reboot" }, 10);
   const deadlineMs = state.deadlineMs;
   state = stepShutdown(state, { kind: "again", action: "reboot" }, 1000);

@@ -1,0 +1,106 @@
+/**
+ * `spaceos-init`: PID 1 of a small VM, and a few things that its executable
+ * does besides. Each loads only what it needs: a boot does not pay for the
+ * others.
+ *
+ * @module
+ */
+
+const VERSION = "0.1.0";
+
+const HELP = `spaceos-init ${VERSION}: PID 1 for small Linux VMs
+
+Usage:
+  spaceos-init                     as process 1: boot, supervise, go down
+  spaceos-init [OPTIONS] -- COMMAND [ARG...]
+                                   container mode: run one command as its init
+  spaceos-init check DIR           check service definitions
+  spaceos-init graph DIR           print the order in which services start
+  spaceos-init schema              print the JSON Schema of a definition
+  spaceos-init demo                a service that says that it is alive
+  spaceos-init --help | --version
+
+Container mode has its own help: spaceos-init --help --
+
+Kernel command line, as process 1:
+  spaceos.disk=PATH       the only device to look for a volume on
+                          (default: /dev/vda1, then /dev/vda)
+  spaceos.safe            start in safe mode
+  spaceos.log=LEVEL       debug, info, warning or error (default info)
+  spaceos.services=DIR    service definitions (default /etc/spaceos/services.d)
+  spaceos.watchdog=S      time-out of the hardware watchdog in seconds,
+                          0 leaves it alone (default 30)
+
+Exit codes:
+  0    done
+  1    check: a definition has an error
+  2    the command line is not understood
+  126  container mode: the command can't be executed
+  127  container mode: there is no such command
+  128+N  container mode: the command was ended by signal N
+`;
+
+/** A word of the command line, and what it does. Returns the exit code. */
+type Subcommand = (args: readonly string[]) => Promise<number>;
+
+const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
+  check: async (args) => {
+    const { checkDefinitions } = await import("./definitions.ts");
+    return checkDefinitions(args);
+  },
+  graph: async (args) => {
+    const { printGraph } = await import("./definitions.ts");
+    return printGraph(args);
+  },
+  schema: async (args) => {
+    const { printSchema } = await import("./definitions.ts");
+    return printSchema(args);
+  },
+  demo: async (args) => {
+    const { runDemo } = await import("./demo.ts");
+    return await runDemo(args);
+  },
+};
+
+/** The kernel gives PID 1 what it does not know itself: none of it is ours. */
+const isInit = Deno.pid === 1 && !Deno.args.includes("--") &&
+  !Object.hasOwn(SUBCOMMANDS, Deno.args[0] ?? "");
+
+if (isInit) {
+  const { runInit } = await import("../../lib/init/shell.ts");
+  await runInit();
+} else {
+  Deno.exitCode = await main(Deno.args);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [first] = args;
+  if (args.includes("--")) {
+    const { runContainer } = await import("../../lib/init/container.ts");
+    return await runContainer(args);
+  }
+  if (first === "--help" || first === "-h") {
+    print(HELP);
+    return 0;
+  }
+  if (first === "--version" || first === "-V") {
+    print(`spaceos-init ${VERSION}\n`);
+    return 0;
+  }
+  const subcommand = first !== undefined && Object.hasOwn(SUBCOMMANDS, first)
+    ? SUBCOMMANDS[first]
+    : undefined;
+  if (subcommand !== undefined) return await subcommand(args.slice(1));
+  const met = first === undefined
+    ? `no arguments in process ${Deno.pid}, which is not process 1`
+    : JSON.stringify(first);
+  const expected = `${
+    Object.keys(SUBCOMMANDS).join(", ")
+  }, or -- and a command; see --help`;
+  console.error(`spaceos-init: met ${met}, expected ${expected}`);
+  return 2;
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+}

@@ -1,0 +1,203 @@
+/**
+ * The link to the host: whole frames in both directions over one virtio-serial
+ * port, for ever, whatever the host does. The host may be away (the port then
+ * reports a hang-up all the time), come and go in the middle of a frame, or
+ * stop reading. Imports `linux`, `wire` and the framer.
+ *
+ * Frames wait in a bounded queue. When it is full, the oldest telemetry makes
+ * room, and then the newest answer is refused: an answer that was queued is
+ * never dropped.
+ *
+ * @module
+ */
+import { close, open, read, write } from "../linux/file.ts";
+import type { Poller, PollEvents } from "../linux/poller.ts";
+import { Framer } from "./framer.ts";
+
+/** Frames that may wait for the host. */
+export const QUEUE_CAPACITY_FRAMES = 256;
+
+/** Reads in one go; then the other descriptors have their turn. */
+const READ_BATCH = 16;
+
+/** A port without its host ends every read at once. */
+const READ_BUFFER_BYTES = 4096;
+
+/** What a frame is worth when the queue is full. */
+export type FramePriority = "answer" | "telemetry";
+
+/** The counters of a link; each starts at 0 when the link is opened. */
+export interface LinkCounters {
+  /** Whole frames received. */
+  readonly framesIn: number;
+  /** Whole frames written. */
+  readonly framesOut: number;
+  /** Frames that the queue had no room for. */
+  readonly framesDropped: number;
+}
+
+/** What a link tells. */
+export interface LinkEvents {
+  /** A whole frame came: 256 bytes. */
+  readonly onFrame: (frame: Uint8Array) => void;
+  /** The host opened its end, or closed it. */
+  readonly onConnected: (isConnected: boolean) => void;
+}
+
+interface Queued {
+  readonly frame: Uint8Array;
+  readonly priority: FramePriority;
+}
+
+/** One open port. */
+export class HostLink {
+  readonly #poller: Poller;
+  readonly #descriptor: number;
+  readonly #events: LinkEvents;
+  readonly #framer = new Framer();
+  readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
+  #queue: Queued[] = [];
+  /** Bytes of the first queued frame that are written already. */
+  #writtenBytes = 0;
+  #isConnected = false;
+  #framesIn = 0;
+  #framesOut = 0;
+  #framesDropped = 0;
+
+  /**
+   * Opens a port and begins to listen.
+   *
+   * @param path The port's device node.
+   * @param poller Says when the port can be read or written.
+   * @param events Whom to tell; the functions must not throw.
+   * @throws {SystemError} ENOENT without such a port, EBUSY when another
+   * program has it.
+   */
+  constructor(path: string, poller: Poller, events: LinkEvents) {
+    this.#poller = poller;
+    this.#events = events;
+    this.#descriptor = open(path, ["readWrite", "nonblock"]);
+    try {
+      poller.add(
+        this.#descriptor,
+        { read: true, write: true, edge: true },
+        (polled) => this.#onPolled(polled),
+      );
+    } catch (error) {
+      close(this.#descriptor);
+      throw error;
+    }
+  }
+
+  /** Whether the host has its end open, as far as the port tells. */
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** The counters so far. */
+  get counters(): LinkCounters {
+    return {
+      framesIn: this.#framesIn,
+      framesOut: this.#framesOut,
+      framesDropped: this.#framesDropped,
+    };
+  }
+
+  /**
+   * Sends a frame now, or as soon as the host takes it.
+   *
+   * @param frame 256 bytes; must not be changed afterwards.
+   * @param priority Whether it may make room for others.
+   * @returns Whether it was taken.
+   */
+  send(frame: Uint8Array, priority: FramePriority): boolean {
+    if (this.#queue.length >= QUEUE_CAPACITY_FRAMES && !this.#makeRoom()) {
+      this.#framesDropped++;
+      return false;
+    }
+    this.#queue.push({ frame, priority });
+    this.#flush();
+    return true;
+  }
+
+  /** Closes the port. What waits is lost. */
+  close(): void {
+    this.#poller.remove(this.#descriptor);
+    close(this.#descriptor);
+    this.#queue = [];
+  }
+
+  /** Gives up the oldest telemetry that is not under way; says whether it could. */
+  #makeRoom(): boolean {
+    const first = this.#writtenBytes > 0 ? 1 : 0;
+    const index = this.#queue.findIndex((queued, at) =>
+      at >= first && queued.priority === "telemetry"
+    );
+    if (index === -1) return false;
+    this.#queue.splice(index, 1);
+    this.#framesDropped++;
+    return true;
+  }
+
+  #onPolled(polled: PollEvents): void {
+    if (!polled.hangup) this.#connected(true);
+    const isMore = this.#receive();
+    // What a host sent before it hung up is taken first.
+    if (polled.hangup && !isMore) this.#hangUp();
+    this.#flush();
+    // Only changes are reported: what was left unread must be asked for.
+    if (isMore) this.#poller.rearm(this.#descriptor);
+  }
+
+  /** Reads for a while; says whether there may be more. */
+  #receive(): boolean {
+    for (let reads = 0; reads < READ_BATCH; reads++) {
+      const count = read(this.#descriptor, this.#buffer);
+      if (count === null) return false;
+      if (count === 0) {
+        this.#hangUp();
+        return false;
+      }
+      this.#framer.push(this.#buffer.subarray(0, count), (frame) => {
+        this.#framesIn++;
+        this.#events.onFrame(frame);
+      });
+    }
+    return true;
+  }
+
+  #hangUp(): void {
+    this.#framer.reset();
+    // The host's next life begins with a whole frame, too.
+    this.#writtenBytes = 0;
+    this.#connected(false);
+  }
+
+  #connected(isConnected: boolean): void {
+    if (isConnected === this.#isConnected) return;
+    this.#isConnected = isConnected;
+    this.#events.onConnected(isConnected);
+  }
+
+  #flush(): void {
+    let first = this.#queue[0];
+    while (first !== undefined) {
+      const rest = first.frame.subarray(this.#writtenBytes);
+      let count: number | null;
+      try {
+        count = write(this.#descriptor, rest);
+      } catch {
+        // The port is gone or the host left: the frame waits for its return.
+        return;
+      }
+      // The port takes no more (or has no host): it says when it does.
+      if (count === null || count === 0) return;
+      this.#writtenBytes += count;
+      if (this.#writtenBytes < first.frame.length) continue;
+      this.#writtenBytes = 0;
+      this.#queue.shift();
+      this.#framesOut++;
+      first = this.#queue[0];
+    }
+  }
+}

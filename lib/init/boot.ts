@@ -1,0 +1,217 @@
+/**
+ * The boot: phase by phase from a kernel that has just started `/init` to a
+ * machine on which services can run. Each phase is timed, and one that fails
+ * becomes a problem with a name, never the end. Imports `linux`, `storage`,
+ * `supervisor` and this room.
+ *
+ * @module
+ */
+import {
+  CGROUP_FILESYSTEMS,
+  type Filesystem,
+  FILESYSTEMS,
+  PSTORE_FILESYSTEMS,
+  RUNTIME_FILESYSTEMS,
+  setupFilesystems,
+} from "../linux/mount.ts";
+import { boottimeMs } from "../linux/clock.ts";
+import { ConsoleWriter, openStandardDescriptors } from "../linux/console.ts";
+import { SystemError } from "../linux/error.ts";
+import { loadModule } from "../linux/module.ts";
+import { catchCtrlAltDel } from "../linux/reboot.ts";
+import { openWatchdog, type Watchdog } from "../linux/watchdog.ts";
+import type { ServiceDefinition } from "../supervisor/definition.ts";
+import { issueText } from "../supervisor/schema.ts";
+import { type BootOptions, parseCommandLine } from "./command_line.ts";
+import { readDefinitions } from "./definition_files.ts";
+import { findVolume, type FoundVolume } from "./find_volume.ts";
+import { ConsoleSink } from "./console_sink.ts";
+import type { Log } from "./log.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** The list of kernel modules that the image's build left, in load order. */
+const MODULE_LIST_PATH = "/etc/spaceos/modules";
+
+/** Something that is not as it should be after the boot. */
+export interface BootProblem {
+  /** The phase it belongs to. */
+  readonly subject: string;
+  /** What was met, and what was expected. */
+  readonly text: string;
+}
+
+/** What the boot found. */
+export interface BootResult {
+  /** What the kernel command line asks for. */
+  readonly options: BootOptions;
+  /** The console, already the log's sink. */
+  readonly console: ConsoleSink;
+  /** The open watchdog, or null. */
+  readonly watchdog: Watchdog | null;
+  /** The volume, or why there is none. */
+  readonly found: FoundVolume;
+  /** The services that can be used. */
+  readonly definitions: readonly ServiceDefinition[];
+  /** What is not as it should be. */
+  readonly problems: readonly BootProblem[];
+}
+
+/** What the boot works with. */
+export interface BootContext {
+  /** Where it says what it does. */
+  readonly log: Log;
+  /** Where it notes how long each phase took. */
+  readonly timeline: Timeline;
+}
+
+/**
+ * Boots the machine.
+ *
+ * @param context The log and the timeline.
+ * @returns What was found. Nothing throws: PID 1 goes on with what there is.
+ */
+export async function boot(context: BootContext): Promise<BootResult> {
+  const { log } = context;
+  const phases = new Phases(context);
+  phases.run("console", openConsole);
+  const console = new ConsoleSink(new ConsoleWriter());
+  log.attach(console);
+  phases.run("mounts", () => mountAll(phases));
+  phases.run("modules", () => loadModules(phases));
+  const options = phases.run("command line", readCommandLine) ??
+    parseCommandLine("");
+  log.level = options.logLevel;
+  for (const warning of options.warnings) log.warning(warning);
+  const watchdog = phases.run("watchdog", () => startWatchdog(options, log)) ??
+    null;
+  const found = await phases.runAsync("superblock", async () => {
+    const found = await findVolume(options);
+    for (const line of found.lines) log.info(line);
+    for (const reason of found.reasons) phases.problem("superblock", reason);
+    return found;
+  }) ?? { volume: null, path: null, lines: [], reasons: [] };
+  const definitions = phases.run("definitions", () => {
+    const set = readDefinitions(options.servicesPath);
+    for (const issue of set.issues) {
+      const text = issueText(issue);
+      if (issue.severity === "error") phases.problem("definitions", text);
+      else log.warning(text);
+    }
+    return set.definitions;
+  }) ?? [];
+  const { problems } = phases;
+  return { options, console, watchdog, found, definitions, problems };
+}
+
+/** Runs phases, times them, and turns what they throw into problems. */
+class Phases {
+  readonly problems: BootProblem[] = [];
+  readonly #context: BootContext;
+
+  constructor(context: BootContext) {
+    this.#context = context;
+  }
+
+  run<T>(name: string, action: () => T): T | undefined {
+    const { timeline } = this.#context;
+    const before = this.problems.length;
+    timeline.begin(name, boottimeMs());
+    try {
+      return action();
+    } catch (error) {
+      this.problem(name, error instanceof Error ? error.message : `${error}`);
+      return undefined;
+    } finally {
+      const failed = this.problems.length > before;
+      timeline.end(name, boottimeMs(), failed ? "failed" : "done");
+    }
+  }
+
+  async runAsync<T>(
+    name: string,
+    action: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const { timeline } = this.#context;
+    const before = this.problems.length;
+    timeline.begin(name, boottimeMs());
+    try {
+      return await action();
+    } catch (error) {
+      this.problem(name, error instanceof Error ? error.message : `${error}`);
+      return undefined;
+    } finally {
+      const failed = this.problems.length > before;
+      timeline.end(name, boottimeMs(), failed ? "failed" : "done");
+    }
+  }
+
+  problem(subject: string, text: string): void {
+    this.problems.push({ subject, text });
+  }
+}
+
+function openConsole(): void {
+  // Without devtmpfs there may be no console to open: it is mounted first, and
+  // the phase of the mounts finds it there.
+  setupFilesystems(FILESYSTEMS.slice(0, 1));
+  const opened = openStandardDescriptors();
+  if (opened instanceof SystemError) throw opened;
+}
+
+function mountAll(phases: Phases): void {
+  const needed: readonly Filesystem[] = [
+    ...FILESYSTEMS,
+    ...RUNTIME_FILESYSTEMS,
+  ];
+  for (const result of setupFilesystems(needed)) {
+    if (result.error !== undefined) {
+      phases.problem("mounts", result.error.message);
+    }
+  }
+  // A kernel without control groups or without pstore is a smaller machine,
+  // not a broken one: what needs them says so itself.
+  setupFilesystems([...CGROUP_FILESYSTEMS, ...PSTORE_FILESYSTEMS]);
+  catchCtrlAltDel();
+}
+
+function loadModules(phases: Phases): void {
+  let list: string;
+  try {
+    list = Deno.readTextFileSync(MODULE_LIST_PATH);
+  } catch (error) {
+    // A kernel with everything built in needs no list.
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  for (const path of list.split("\n").filter((line) => line !== "")) {
+    try {
+      loadModule(path);
+    } catch (error) {
+      // The others may do: a missing driver is a problem, not the end.
+      phases.problem("modules", error instanceof Error ? error.message : path);
+    }
+  }
+}
+
+function readCommandLine(): BootOptions {
+  return parseCommandLine(Deno.readTextFileSync("/proc/cmdline"));
+}
+
+function startWatchdog(options: BootOptions, log: Log): Watchdog | undefined {
+  if (options.watchdogTimeoutSeconds === 0) return undefined;
+  try {
+    const watchdog = openWatchdog({
+      timeoutS: options.watchdogTimeoutSeconds,
+    });
+    const identity = watchdog.info?.identity ?? "unknown device";
+    log.info(`watchdog: ${identity}, ${watchdog.timeoutS ?? "?"} s`);
+    return watchdog;
+  } catch (error) {
+    // Most small VMs have none.
+    if (error instanceof SystemError && error.code === "ENOENT") {
+      log.info("watchdog: none");
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,547 @@
+/**
+ * The init's decisions: what mode the machine is in, when it is ready, what a
+ * host's request or a signal brings about, when the watchdog is petted, how
+ * the machine goes down. One state, one function from (state, event, time) to
+ * (state, effects). Pure: no clock, no file, no system call; imports the
+ * supervisor, the wire formats and pure files of this room.
+ *
+ * | mode | what it means | left when |
+ * |---|---|---|
+ * | booting | services come up for the first time | none is starting any more |
+ * | nominal | everything that should be there is | a problem stands, or a service failed: degraded |
+ * | degraded | something is missing; the rest goes on | nothing is missing: nominal |
+ * | safe | only services marked `safeMode` run; the host decides | the host says so |
+ * | shuttingDown | the stages of `shutdown.ts` | never |
+ *
+ * @module
+ */
+import type { HostAction, HostRequest } from "../host/requests.ts";
+import type { ServiceDefinition } from "../supervisor/definition.ts";
+import {
+  createSupervisor,
+  nextDeadlineMs,
+  shutdownBoundMs,
+  statusOf,
+  stepSupervisor,
+  summary,
+  type SupervisorEffect,
+  type SupervisorEvent,
+  type SupervisorState,
+  unhealthyCriticalServices,
+} from "../supervisor/supervisor.ts";
+import type { EventSeverity } from "../wire/event.ts";
+import { type EventCodeName, eventCodes } from "../wire/event_code.ts";
+import { CommandStatus } from "../wire/telecommand.ts";
+import type { LogLevel } from "./command_line.ts";
+import {
+  beginShutdown,
+  type PowerAction,
+  type ShutdownEvent,
+  type ShutdownStage,
+  type ShutdownState,
+  stepShutdown,
+} from "./shutdown.ts";
+
+/** The machine's mode; the table at the head of this file explains each. */
+export type Mode = "booting" | "nominal" | "degraded" | "safe" | "shuttingDown";
+
+/** When a boot counts as healthy: the boot counter starts again at 0. */
+export const HEALTHY_AFTER_MS = 60_000;
+
+/** The longest that services may take before the init says READY without them. */
+export const READY_LIMIT_MS = 60_000;
+
+/** Storage that has not answered for this long does not count as alive. */
+export const STORAGE_LIMIT_MS = 10_000;
+
+/** What does not change while the machine is up. */
+export interface InitSettings {
+  /** How often a HEALTH frame goes to the host, in milliseconds. */
+  readonly healthIntervalMs: number;
+  /** How often the watchdog is petted, in milliseconds; null without one. */
+  readonly petIntervalMs: number | null;
+}
+
+/** Everything the init knows and decides from. */
+export interface InitState {
+  /** The settings. */
+  readonly settings: InitSettings;
+  /** The machine's mode. */
+  readonly mode: Mode;
+  /** Whether safe mode was asked for; it stays so until the host leaves it. */
+  readonly safeMode: boolean;
+  /** The services; null until the boot has read their definitions. */
+  readonly supervisor: SupervisorState | null;
+  /** When the services were started, CLOCK_BOOTTIME, milliseconds. */
+  readonly startedMs: number;
+  /** When the init said READY, or null. */
+  readonly readyMs: number | null;
+  /** Whether this boot has been counted as healthy. */
+  readonly healthy: boolean;
+  /** What is wrong with the machine, by subject. */
+  readonly problems: ReadonlyMap<string, string>;
+  /** When the oldest unanswered storage request was made, or null. */
+  readonly storagePendingMs: number | null;
+  /** When the next HEALTH frame is due. */
+  readonly nextHealthMs: number;
+  /** When the next pet is due. */
+  readonly nextPetMs: number;
+  /** Why the watchdog is not petted at the moment, or null. */
+  readonly starving: string | null;
+  /** The shutdown under way, or null. */
+  readonly shutdown: ShutdownState | null;
+}
+
+/** What can happen to the init. */
+export type InitEvent =
+  /** Time has passed. */
+  | { readonly kind: "time" }
+  /** Something is wrong with the machine; the same subject again replaces the text. */
+  | {
+    readonly kind: "problem";
+    readonly subject: string;
+    readonly text: string;
+    /** The event that records it; default `BOOT_PHASE_FAILED`. */
+    readonly code?: EventCodeName;
+  }
+  /** It is well again. */
+  | { readonly kind: "solved"; readonly subject: string }
+  /** The boot is through: these are the services. */
+  | {
+    readonly kind: "start";
+    readonly definitions: readonly ServiceDefinition[];
+    readonly safeMode: boolean;
+  }
+  /** News of a service. */
+  | { readonly kind: "supervisor"; readonly event: SupervisorEvent }
+  /** A signal that asks for something. */
+  | { readonly kind: "signal"; readonly signal: string }
+  /** The host asks for something. */
+  | { readonly kind: "request"; readonly request: HostRequest }
+  /** A storage request was made and is unanswered since then; null: none is. */
+  | { readonly kind: "storage-pending"; readonly sinceMs: number | null }
+  /** A stage of the shutdown has done its work. */
+  | { readonly kind: "stage-done"; readonly stage: ShutdownStage };
+
+/** What the supervisor asks of the shell; its records and its end are the core's. */
+export type ServiceEffect = Exclude<
+  SupervisorEffect,
+  { readonly kind: "event" | "all-stopped" }
+>;
+
+/** What the shell is asked to do. */
+export type InitEffect =
+  /** Something for a service. */
+  | { readonly kind: "service"; readonly effect: ServiceEffect }
+  /** Append to the event log, tell the host, and print. */
+  | {
+    readonly kind: "record";
+    readonly severity: EventSeverity;
+    readonly code: EventCodeName;
+    readonly text: string;
+  }
+  /** Print. */
+  | { readonly kind: "say"; readonly level: LogLevel; readonly text: string }
+  /** Answer a telecommand. */
+  | {
+    readonly kind: "answer";
+    readonly request: HostRequest;
+    readonly status: number;
+    readonly result?: Uint8Array;
+  }
+  /** Send a HEALTH frame. */
+  | { readonly kind: "health" }
+  /** Pet the watchdog. */
+  | { readonly kind: "pet" }
+  /** This boot is healthy: begin the count of failed boots anew. */
+  | { readonly kind: "healthy" }
+  /** READY. */
+  | { readonly kind: "ready"; readonly text: string }
+  /** The work of a stage of the shutdown. */
+  | {
+    readonly kind: "stage";
+    readonly stage: ShutdownStage;
+    readonly action: PowerAction;
+    readonly report: string;
+  };
+
+/** The outcome of a step. */
+export interface InitStep {
+  /** The state after. */
+  readonly state: InitState;
+  /** What to do now, in this order. */
+  readonly effects: readonly InitEffect[];
+}
+
+/**
+ * The init before its boot.
+ *
+ * @param settings What does not change.
+ * @param nowMs CLOCK_BOOTTIME, milliseconds.
+ * @returns The state, booting.
+ *
+ * @example
+ * ```ts
+ * import { createInit, stepInit } from "./core.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const settings = { healthIntervalMs: 10_000, petIntervalMs: null };
+ * const start = { kind: "start", definitions: [], safeMode: false } as const;
+ * const { state } = stepInit(createInit(settings, 0), start, 5, 0);
+ * assertEquals(state.mode, "nominal");
+ * ```
+ */
+export function createInit(settings: InitSettings, nowMs: number): InitState {
+  return {
+    settings,
+    mode: "booting",
+    safeMode: false,
+    supervisor: null,
+    startedMs: nowMs,
+    readyMs: null,
+    healthy: false,
+    problems: new Map(),
+    storagePendingMs: null,
+    nextHealthMs: Infinity,
+    nextPetMs: settings.petIntervalMs === null ? Infinity : nowMs,
+    starving: null,
+    shutdown: null,
+  };
+}
+
+/**
+ * Makes one step. Total: every event is allowed in every state.
+ *
+ * @param state The state before.
+ * @param event What happened.
+ * @param nowMs CLOCK_BOOTTIME, milliseconds; never the wall clock.
+ * @param random A number from 0 up to, not including, 1, for jitter.
+ * @returns The state after, and what to do.
+ */
+export function stepInit(
+  state: InitState,
+  event: InitEvent,
+  nowMs: number,
+  random: number,
+): InitStep {
+  const turn = new Turn(state, nowMs, random);
+  turn.take(event);
+  turn.settle();
+  return { state: turn.state, effects: turn.effects };
+}
+
+/**
+ * When the next `time` event is due.
+ *
+ * @param state The state.
+ * @returns CLOCK_BOOTTIME in milliseconds, or null when only news can change it.
+ */
+export function initDeadlineMs(state: InitState): number | null {
+  const times = [state.nextHealthMs, state.nextPetMs];
+  if (state.supervisor !== null) {
+    times.push(nextDeadlineMs(state.supervisor) ?? Infinity);
+    if (state.readyMs === null) times.push(state.startedMs + READY_LIMIT_MS);
+    else if (!state.healthy) times.push(state.readyMs + HEALTHY_AFTER_MS);
+  }
+  if (state.shutdown !== null) times.push(state.shutdown.deadlineMs);
+  const earliestMs = Math.min(...times);
+  return earliestMs === Infinity ? null : earliestMs;
+}
+
+type ProblemEvent = Extract<InitEvent, { readonly kind: "problem" }>;
+
+/** One step in the making: the state so far, and the effects so far. */
+class Turn {
+  state: InitState;
+  readonly effects: InitEffect[] = [];
+  readonly #nowMs: number;
+  readonly #random: number;
+
+  constructor(state: InitState, nowMs: number, random: number) {
+    this.state = state;
+    this.#nowMs = nowMs;
+    this.#random = random;
+  }
+
+  /** What the event itself brings about. */
+  take(event: InitEvent): void {
+    switch (event.kind) {
+      case "time":
+        this.#supervise({ kind: "tick" });
+        this.#moveShutdown({ kind: "time" });
+        break;
+      case "problem":
+        this.#problem(event);
+        break;
+      case "solved":
+        this.#solved(event.subject);
+        break;
+      case "start":
+        this.#start(event.definitions, event.safeMode);
+        break;
+      case "supervisor":
+        this.#supervise(event.event);
+        break;
+      case "signal":
+        this.#signal(event.signal);
+        break;
+      case "request":
+        this.#request(event.request);
+        break;
+      case "storage-pending":
+        this.#set({ storagePendingMs: event.sinceMs });
+        break;
+      case "stage-done":
+        this.#moveShutdown({ kind: "done", stage: event.stage });
+        break;
+    }
+  }
+
+  /** What follows from the state, whatever the event was. */
+  settle(): void {
+    this.#becomeReady();
+    this.#chooseMode();
+    this.#becomeHealthy();
+    this.#sendHealth();
+    this.#pet();
+  }
+
+  #set(change: Partial<InitState>): void {
+    this.state = { ...this.state, ...change };
+  }
+
+  #problem({ subject, text, code }: ProblemEvent): void {
+    if (this.state.problems.get(subject) === text) return;
+    this.#set({ problems: new Map(this.state.problems).set(subject, text) });
+    this.#record(code ?? "BOOT_PHASE_FAILED", `${subject}: ${text}`);
+  }
+
+  #record(code: EventCodeName, text: string): void {
+    const { severity } = eventCodes[code];
+    this.effects.push({ kind: "record", severity, code, text });
+  }
+
+  #solved(subject: string): void {
+    if (!this.state.problems.has(subject)) return;
+    const problems = new Map(this.state.problems);
+    problems.delete(subject);
+    this.#set({ problems });
+  }
+
+  #start(definitions: readonly ServiceDefinition[], safeMode: boolean): void {
+    // A shutdown that was asked for during the boot has the last word.
+    if (this.state.supervisor !== null || this.state.shutdown !== null) return;
+    this.#set({
+      supervisor: createSupervisor(definitions),
+      safeMode,
+      startedMs: this.#nowMs,
+    });
+    if (safeMode) this.#supervise({ kind: "enter-safe-mode" });
+    this.#supervise({ kind: "start-all" });
+  }
+
+  #supervise(event: SupervisorEvent): void {
+    const { supervisor } = this.state;
+    if (supervisor === null) return;
+    const step = stepSupervisor(supervisor, event, this.#nowMs, this.#random);
+    this.#set({ supervisor: step.state });
+    for (const effect of step.effects) {
+      if (effect.kind === "event") {
+        const { severity, code, text } = effect;
+        this.effects.push({ kind: "record", severity, code, text });
+      } else if (effect.kind === "all-stopped") {
+        this.#moveShutdown({ kind: "done", stage: "services" });
+      } else {
+        this.effects.push({ kind: "service", effect });
+      }
+    }
+  }
+
+  #signal(signal: string): void {
+    const action = SIGNAL_ACTIONS[signal];
+    if (action !== undefined) this.#shutDown(action, signal);
+  }
+
+  #request(request: HostRequest): void {
+    const { action } = request;
+    if (action.kind === "ping") {
+      const result = action.payload;
+      const status = CommandStatus.OK;
+      this.effects.push({ kind: "answer", request, status, result });
+      return;
+    }
+    const status = this.#refusal(action);
+    this.effects.push({ kind: "answer", request, status });
+    // The answer goes out first: after a power-off nobody is there to give it.
+    if (status === CommandStatus.OK) this.#carryOut(action);
+  }
+
+  /** Why an action can't be carried out now, or OK. */
+  #refusal(action: HostAction): number {
+    if (action.kind === "refused") return action.status;
+    if (action.kind === "power") return CommandStatus.OK;
+    const { supervisor, shutdown } = this.state;
+    if (supervisor === null || shutdown !== null) return CommandStatus.EBUSY;
+    if (action.kind === "service") {
+      const isKnown = statusOf(supervisor, action.service) !== null;
+      return isKnown ? CommandStatus.OK : CommandStatus.ENOENT;
+    }
+    return CommandStatus.OK;
+  }
+
+  #carryOut(action: HostAction): void {
+    switch (action.kind) {
+      case "power":
+        return this.#shutDown(action.action, "the host");
+      case "service": {
+        const { command, service } = action;
+        return this.#supervise({ kind: "command", command, service });
+      }
+      case "safe-mode":
+        return this.#changeSafeMode(action.isOn);
+      case "ping":
+      case "refused":
+        return;
+    }
+  }
+
+  #changeSafeMode(isOn: boolean): void {
+    if (isOn === this.state.safeMode) return;
+    this.#set({ safeMode: isOn });
+    this.#record(
+      isOn ? "SAFE_MODE_ENTERED" : "SAFE_MODE_LEFT",
+      "asked for by the host",
+    );
+    this.#supervise({ kind: isOn ? "enter-safe-mode" : "leave-safe-mode" });
+  }
+
+  #shutDown(action: PowerAction, by: string): void {
+    this.#record("SHUTDOWN_REQUESTED", `${action}, asked for by ${by}`);
+    if (this.state.shutdown !== null) {
+      this.#moveShutdown({ kind: "again", action });
+      this.#supervise({ kind: "shutdown" });
+      return;
+    }
+    const { supervisor } = this.state;
+    const boundMs = supervisor === null ? 0 : shutdownBoundMs(supervisor);
+    this.#set({ shutdown: beginShutdown(action, this.#nowMs, boundMs) });
+    if (supervisor === null) {
+      this.#moveShutdown({ kind: "done", stage: "services" });
+    } else this.#supervise({ kind: "shutdown" });
+  }
+
+  #moveShutdown(event: ShutdownEvent): void {
+    const before = this.state.shutdown;
+    if (before === null) return;
+    const after = stepShutdown(before, event, this.#nowMs);
+    if (after === before) return;
+    this.#set({ shutdown: after });
+    const again = after.stage === "power" && event.kind === "time";
+    if (after.stage === before.stage && !again) return;
+    this.effects.push({
+      kind: "stage",
+      stage: after.stage,
+      action: after.action,
+      report: shutdownReport(after, this.#nowMs),
+    });
+  }
+
+  #becomeReady(): void {
+    const { supervisor, readyMs, shutdown, startedMs } = this.state;
+    if (supervisor === null || readyMs !== null || shutdown !== null) return;
+    const counts = summary(supervisor);
+    const late = this.#nowMs >= startedMs + READY_LIMIT_MS;
+    if (counts.starting > 0 && !late) return;
+    this.#set({ readyMs: this.#nowMs, nextHealthMs: this.#nowMs });
+    this.#chooseMode();
+    const { mode, problems } = this.state;
+    const parts = [
+      mode,
+      `${counts.running} of ${counts.total} services running`,
+      ...(counts.failed > 0 ? [`${counts.failed} failed`] : []),
+      ...(counts.starting > 0 ? [`${counts.starting} still starting`] : []),
+      ...problems.keys(),
+    ];
+    this.effects.push({ kind: "ready", text: parts.join(", ") });
+  }
+
+  #chooseMode(): void {
+    const { state } = this;
+    const mode = modeOf(state);
+    if (mode === state.mode) return;
+    this.#set({ mode });
+    this.#record("MODE_CHANGED", `${state.mode} -> ${mode}`);
+  }
+
+  #becomeHealthy(): void {
+    const { readyMs, healthy, mode } = this.state;
+    if (readyMs === null || healthy || mode === "shuttingDown") return;
+    if (this.#nowMs < readyMs + HEALTHY_AFTER_MS) return;
+    this.#set({ healthy: true });
+    this.effects.push({ kind: "healthy" });
+  }
+
+  #sendHealth(): void {
+    if (this.#nowMs < this.state.nextHealthMs) return;
+    // From now, not from when it was due: after a pause there is one frame to
+    // send, not all that were missed.
+    this.#set({
+      nextHealthMs: this.#nowMs + this.state.settings.healthIntervalMs,
+    });
+    this.effects.push({ kind: "health" });
+  }
+
+  #pet(): void {
+    const { petIntervalMs } = this.state.settings;
+    if (petIntervalMs === null || this.#nowMs < this.state.nextPetMs) return;
+    const starving = whyNotAlive(this.state, this.#nowMs);
+    if (starving !== this.state.starving) {
+      this.effects.push({
+        kind: "say",
+        level: starving === null ? "info" : "error",
+        text: starving === null
+          ? "watchdog petted again"
+          : `watchdog not petted: ${starving}`,
+      });
+    }
+    this.#set({ starving, nextPetMs: this.#nowMs + petIntervalMs });
+    if (starving === null) this.effects.push({ kind: "pet" });
+  }
+}
+
+/** Ctrl-Alt-Del is SIGINT to PID 1, and SIGPWR is a failing supply. */
+const SIGNAL_ACTIONS: Readonly<Record<string, PowerAction | undefined>> = {
+  SIGTERM: "poweroff",
+  SIGINT: "poweroff",
+  SIGPWR: "poweroff",
+};
+
+function modeOf(state: InitState): Mode {
+  if (state.shutdown !== null) return "shuttingDown";
+  if (state.readyMs === null || state.supervisor === null) return "booting";
+  if (state.safeMode) return "safe";
+  const failed = summary(state.supervisor).failed > 0;
+  return failed || state.problems.size > 0 ? "degraded" : "nominal";
+}
+
+/** Why the hardware should reset the machine, or null when it should not. */
+function whyNotAlive(state: InitState, nowMs: number): string | null {
+  // A shutdown has its own deadlines, and its last stage leaves the watchdog
+  // armed, so that a reboot that hangs is cut short by the hardware.
+  if (state.shutdown?.stage === "power") return "the machine goes down";
+  const { storagePendingMs, supervisor } = state;
+  if (
+    storagePendingMs !== null && nowMs - storagePendingMs >= STORAGE_LIMIT_MS
+  ) return "storage does not answer";
+  if (supervisor === null || state.shutdown !== null) return null;
+  const down = unhealthyCriticalServices(supervisor, nowMs);
+  return down.length === 0 ? null : `critical and down: ${down.join(" ")}`;
+}
+
+function shutdownReport(shutdown: ShutdownState, nowMs: number): string {
+  const seconds = ((nowMs - shutdown.startMs) / 1000).toFixed(1);
+  const late = shutdown.overrun.length > 0
+    ? `, out of time: ${shutdown.overrun.join(" ")}`
+    : "";
+  return `${shutdown.action} after ${seconds} s${late}`;
+}

@@ -1,0 +1,127 @@
+/**
+ * The init's event records on their way: to the volume, where there is one,
+ * and to the host as EVR frames. Bounded, and never waited for: a disk that
+ * does not answer costs records, which are counted. Imports `storage`, `wire`
+ * and `host`.
+ *
+ * @module
+ */
+import { frameToHost } from "../host/requests.ts";
+import type { Volume } from "../storage/volume.ts";
+import {
+  encodeEventRecord,
+  EVENT_PAYLOAD_MAX_BYTES,
+  type EventRecord,
+  type EventSeverity,
+} from "../wire/event.ts";
+import { type EventCodeName, eventCodes } from "../wire/event_code.ts";
+import { FrameType } from "../wire/frame.ts";
+
+/** What records are written with. */
+export interface RecordsParts {
+  /** The volume, or null. */
+  readonly volume: Volume | null;
+  /** Mission time in seconds. */
+  readonly missionSeconds: () => number;
+  /** Takes the EVR frame. */
+  readonly send: (frame: Uint8Array) => void;
+  /** Told the first time that the volume refuses a record, and when it takes them again. */
+  readonly onStorage: (problem: string | null) => void;
+  /** Told since when the oldest unanswered request is open; null when none is. */
+  readonly onPending: (isPending: boolean) => void;
+}
+
+/**
+ * Cuts a text so that its UTF-8 fits, between characters.
+ *
+ * @param text Any text.
+ * @param limitBytes The room.
+ * @returns At most `limitBytes` bytes.
+ *
+ * @example
+ * ```ts
+ * import { cutText } from "./records.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * assertEquals(new TextDecoder().decode(cutText("grüße", 4)), "grü");
+ * ```
+ */
+export function cutText(text: string, limitBytes: number): Uint8Array {
+  const target = new Uint8Array(limitBytes);
+  const { written } = new TextEncoder().encodeInto(text, target);
+  return target.subarray(0, written);
+}
+
+/** Writes event records. */
+export class Records {
+  readonly #parts: RecordsParts;
+  #count = 0;
+  #lostCount = 0;
+  #pending = 0;
+  #isFailing = false;
+
+  /**
+   * Begins with nothing written.
+   *
+   * @param parts What records are written with.
+   */
+  constructor(parts: RecordsParts) {
+    this.#parts = parts;
+  }
+
+  /** Events since the boot. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Events of them that the volume did not take. */
+  get lostCount(): number {
+    return this.#lostCount;
+  }
+
+  /**
+   * Writes an event.
+   *
+   * @param code What happened.
+   * @param severity How severe it is.
+   * @param text The details, cut to 64 bytes.
+   */
+  write(code: EventCodeName, severity: EventSeverity, text: string): void {
+    const record: EventRecord = {
+      timestamp: this.#parts.missionSeconds(),
+      severity,
+      eventCode: eventCodes[code].code,
+      payload: cutText(text, EVENT_PAYLOAD_MAX_BYTES),
+    };
+    this.#count++;
+    this.#parts.send(frameToHost(FrameType.EVR, encodeEventRecord(record)));
+    void this.#store(record);
+  }
+
+  async #store(record: EventRecord): Promise<void> {
+    const { volume, onStorage } = this.#parts;
+    if (volume === null || volume.readOnly) return;
+    this.#setPending(1);
+    try {
+      await volume.events.append(record);
+      if (this.#isFailing) onStorage(null);
+      this.#isFailing = false;
+    } catch (error) {
+      this.#lostCount++;
+      if (!this.#isFailing) {
+        onStorage(error instanceof Error ? error.message : String(error));
+      }
+      this.#isFailing = true;
+    } finally {
+      this.#setPending(-1);
+    }
+  }
+
+  #setPending(change: 1 | -1): void {
+    this.#pending += change;
+    // An answer shows that the storage lives: what is left waits from now on.
+    if (change < 0 || this.#pending === 1) {
+      this.#parts.onPending(this.#pending > 0);
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * What services write, on its way into the log: a pipe for each stream of each
+ * service, which lives as long as the service is defined, so that nothing is
+ * lost over a restart. Imports `linux` and this room.
+ *
+ * @module
+ */
+import { close, pipe, read } from "../linux/file.ts";
+import type { Poller } from "../linux/poller.ts";
+import { type Line, LineSplitter } from "./line_splitter.ts";
+import type { Log, LogStream } from "./log.ts";
+
+/** Read at once; then the other descriptors have their turn. */
+const READ_BUFFER_BYTES = 65_536;
+
+/** Reads in one go when a process has ended: what a pipe can hold, and more. */
+const FINAL_READS = 32;
+
+interface Stream {
+  readonly reader: number;
+  readonly writer: number;
+  readonly splitter: LineSplitter;
+  readonly onLine: (line: Line) => void;
+}
+
+/** The pipes of all services. */
+export class ServiceOutput {
+  readonly #poller: Poller;
+  readonly #log: Log;
+  readonly #streams = new Map<string, Stream>();
+  /** One buffer serves all: a read is split into lines before the next. */
+  readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
+
+  /**
+   * Begins without pipes.
+   *
+   * @param poller Says when there is something to read.
+   * @param log Where lines go.
+   */
+  constructor(poller: Poller, log: Log) {
+    this.#poller = poller;
+    this.#log = log;
+  }
+
+  /**
+   * The writing end of a service's stream, for the child that is to be spawned.
+   * We keep it open, so that the pipe outlives every process that writes to it.
+   *
+   * @param service The service.
+   * @param stream Which stream.
+   * @returns A descriptor of ours.
+   * @throws {SystemError} EMFILE when there are no descriptors left.
+   */
+  writer(service: string, stream: LogStream): number {
+    const key = `${stream} ${service}`;
+    const known = this.#streams.get(key);
+    if (known !== undefined) return known.writer;
+    const [reader, writer] = pipe({ nonblockWriter: false });
+    const entry: Stream = {
+      reader,
+      writer,
+      splitter: new LineSplitter(),
+      onLine: (line) => this.#log.line(service, stream, line.bytes),
+    };
+    this.#streams.set(key, entry);
+    this.#poller.add(reader, { read: true }, () => void this.#read(entry));
+    return writer;
+  }
+
+  /**
+   * Takes what a process left behind when it ended, its last line too, even
+   * without a newline.
+   *
+   * @param service The service.
+   */
+  finish(service: string): void {
+    for (const stream of ["stdout", "stderr"] as const) {
+      const entry = this.#streams.get(`${stream} ${service}`);
+      if (entry === undefined) continue;
+      for (let reads = 0; reads < FINAL_READS && this.#read(entry); reads++);
+      entry.splitter.flush(entry.onLine);
+    }
+  }
+
+  /**
+   * Closes a service's pipes: its definition is gone.
+   *
+   * @param service The service.
+   */
+  forget(service: string): void {
+    this.finish(service);
+    for (const stream of ["stdout", "stderr"] as const) {
+      const key = `${stream} ${service}`;
+      const entry = this.#streams.get(key);
+      if (entry === undefined) continue;
+      this.#poller.remove(entry.reader);
+      close(entry.reader);
+      close(entry.writer);
+      this.#streams.delete(key);
+    }
+  }
+
+  /** Reads once; says whether there may be more. */
+  #read({ reader, splitter, onLine }: Stream): boolean {
+    const count = read(reader, this.#buffer);
+    if (count === null || count === 0) return false;
+    splitter.push(this.#buffer.subarray(0, count), onLine);
+    return count === this.#buffer.length;
+  }
+}

@@ -1,0 +1,313 @@
+/**
+ * Carries out what the supervisor asks for: makes processes, sends signals,
+ * freezes and watches. It decides nothing; it knows which process is whose, so
+ * that a signal only ever reaches a process that is ours and not yet reaped.
+ * Imports `linux`, the supervisor's types and this room.
+ *
+ * @module
+ */
+import { Cgroup } from "../linux/cgroup.ts";
+import { SystemError } from "../linux/error.ts";
+import { close, open, pread } from "../linux/file.ts";
+import type { Poller } from "../linux/poller.ts";
+import { type ChildExit, kill, killGroup } from "../linux/process.ts";
+import { type SignalName, SIGNALS } from "../linux/signal_table.ts";
+import { type ChildDescriptor, spawn } from "../linux/spawn.ts";
+import { readUserDatabase } from "../linux/user_database.ts";
+import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { SupervisorEvent } from "../supervisor/supervisor.ts";
+import type { ServiceEffect } from "./core.ts";
+import { launchUser, spawnOptions } from "./launch.ts";
+import type { Log } from "./log.ts";
+import { ServiceNotify } from "./service_notify.ts";
+import { ServiceOutput } from "./service_output.ts";
+
+/** Where the services' control groups are. */
+const CGROUP_ROOT = "/sys/fs/cgroup/spaceos";
+
+/** What a service's control group may need from the kernel. */
+const CONTROLLERS = ["memory", "cpu", "pids"];
+
+type SpawnEffect = Extract<ServiceEffect, { readonly kind: "spawn" }>;
+type SignalEffect = Extract<ServiceEffect, { readonly kind: "signal" }>;
+type FreezeEffect = Extract<
+  ServiceEffect,
+  { readonly kind: "freeze" | "thaw" }
+>;
+
+/** What a runner works with. */
+export interface ServiceRunnerParts {
+  /** Waits for pipes and sockets. */
+  readonly poller: Poller;
+  /** Takes what services write, and what goes wrong. */
+  readonly log: Log;
+  /** Takes the news of services, in the order in which it came. */
+  readonly dispatch: (event: SupervisorEvent) => void;
+}
+
+interface Owner {
+  readonly service: string;
+  readonly instance: number;
+}
+
+/** The processes of all services. */
+export class ServiceRunner {
+  readonly #poller: Poller;
+  readonly #log: Log;
+  readonly #dispatch: (event: SupervisorEvent) => void;
+  readonly #output: ServiceOutput;
+  readonly #notify: ServiceNotify;
+  /** Live, unreaped processes of ours, by pid. */
+  readonly #processes = new Map<number, Owner>();
+  readonly #cgroups = new Map<string, Cgroup>();
+  /** Instances whose control group is watched for becoming empty. */
+  readonly #watches = new Set<number>();
+  #console: number | null = null;
+
+  /**
+   * Begins without processes.
+   *
+   * @param parts What it works with.
+   */
+  constructor(parts: ServiceRunnerParts) {
+    this.#poller = parts.poller;
+    this.#log = parts.log;
+    this.#dispatch = parts.dispatch;
+    this.#output = new ServiceOutput(parts.poller, parts.log);
+    this.#notify = new ServiceNotify(parts.poller, parts.dispatch);
+  }
+
+  /** Live processes of services. */
+  get processCount(): number {
+    return this.#processes.size;
+  }
+
+  /**
+   * Makes the group that holds all services' groups, where the kernel has
+   * control groups.
+   *
+   * @returns What is missing, in words, or null.
+   */
+  prepareCgroups(): string | null {
+    try {
+      const refused = new Cgroup(CGROUP_ROOT).create(CONTROLLERS);
+      return refused.length === 0
+        ? null
+        : `no ${refused.join(", ")} controller`;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /**
+   * Carries out one effect. News that follows at once is dispatched.
+   *
+   * @param effect The effect.
+   */
+  perform(effect: ServiceEffect): void {
+    switch (effect.kind) {
+      case "spawn":
+        return this.#spawn(effect);
+      case "signal":
+        return this.#signal(effect);
+      case "freeze":
+      case "thaw":
+        return this.#freeze(effect);
+      case "check-cgroup":
+        return this.#checkCgroup(owner(effect));
+      case "watch-path":
+        return this.#notify.watchPath(owner(effect), effect.path);
+      case "unwatch-path":
+        return this.#notify.unwatchPath(owner(effect));
+    }
+  }
+
+  /**
+   * Takes the exit of a child.
+   *
+   * @param exit Who ended, and how.
+   * @returns Whether it was a service's process; the others are orphans.
+   */
+  childExited(exit: ChildExit): boolean {
+    const who = this.#processes.get(exit.pid);
+    if (who === undefined) return false;
+    this.#processes.delete(exit.pid);
+    // Its last words come before the news of its end.
+    this.#output.finish(who.service);
+    this.#notify.end(who);
+    const { exitCode, signal } = exit;
+    this.#dispatch({ kind: "exited", ...who, exit: { exitCode, signal } });
+    return true;
+  }
+
+  #spawn(effect: SpawnEffect): void {
+    const { service, instance, definition } = effect;
+    const who = { service, instance };
+    const opened: number[] = [];
+    try {
+      const user = launchUser(definition, readUserDatabase());
+      const cgroup = this.#cgroup(definition);
+      const isMain = effect.phase === "main";
+      const { kind } = definition.readiness;
+      let notifyDescriptor: number | undefined;
+      if (isMain && kind === "notify-fd") {
+        notifyDescriptor = this.#notify.openPipe(who);
+        opened.push(notifyDescriptor);
+      }
+      const wantsSocket = isMain &&
+        (kind === "sd-notify" || definition.health.watchdogMs !== null);
+      const pid = spawn(spawnOptions(effect, user, {
+        stdin: definition.stdin === "console" ? this.#openConsole() : "null",
+        stdout: this.#sink(definition, "stdout"),
+        stderr: this.#sink(definition, "stderr"),
+        ...(notifyDescriptor === undefined ? {} : { notifyDescriptor }),
+        ...(wantsSocket
+          ? {
+            notifySocket: this.#notify.openSocket(
+              who,
+              user?.userId ?? 0,
+              user?.groupId ?? 0,
+            ),
+          }
+          : {}),
+        ...(cgroup === null ? {} : { cgroup: cgroup.path }),
+      }));
+      this.#processes.set(pid, who);
+      const hasCgroup = cgroup !== null;
+      this.#dispatch({ kind: "spawned", ...who, pid, hasCgroup });
+    } catch (error) {
+      this.#notify.end(who);
+      const text = error instanceof Error ? error.message : String(error);
+      this.#dispatch({ kind: "spawn-failed", ...who, error: text });
+    } finally {
+      for (const descriptor of opened) close(descriptor);
+    }
+  }
+
+  /** The service's group, made and limited; null where there are no groups. */
+  #cgroup(definition: ServiceDefinition): Cgroup | null {
+    const { name, cgroup } = definition;
+    let group = this.#cgroups.get(name);
+    if (group === undefined) {
+      group = new Cgroup(`${CGROUP_ROOT}/${name}`);
+      try {
+        group.create();
+      } catch (error) {
+        // Without cgroup2 a service is tracked by its session alone, and one
+        // that asks for limits can't have them.
+        if (Object.values(cgroup).every((limit) => limit === null)) return null;
+        throw error;
+      }
+      this.#cgroups.set(name, group);
+    }
+    group.setLimits({
+      ...(cgroup.memoryMaxBytes === null
+        ? {}
+        : { memoryMaxBytes: cgroup.memoryMaxBytes }),
+      ...(cgroup.memoryHighBytes === null
+        ? {}
+        : { memoryHighBytes: cgroup.memoryHighBytes }),
+      ...(cgroup.cpuWeight === null ? {} : { cpuWeight: cgroup.cpuWeight }),
+      ...(cgroup.pidsMaximum === null ? {} : { pidsMax: cgroup.pidsMaximum }),
+    });
+    return group;
+  }
+
+  /** Says whether anything of a service is left, now and when that changes. */
+  #checkCgroup(who: Owner): void {
+    const group = this.#cgroups.get(who.service);
+    const isPopulated = group?.populated() ?? false;
+    if (isPopulated && group !== undefined) this.#watchCgroup(who, group);
+    this.#dispatch({ kind: "cgroup", ...who, isPopulated });
+  }
+
+  #watchCgroup(who: Owner, group: Cgroup): void {
+    if (this.#watches.has(who.instance)) return;
+    const events = open(`${group.path}/cgroup.events`);
+    const buffer = new Uint8Array(256);
+    const end = () => {
+      this.#watches.delete(who.instance);
+      this.#poller.remove(events);
+      close(events);
+    };
+    this.#watches.add(who.instance);
+    // The kernel reports a change since the last reading: each look reads.
+    pread(events, buffer, 0);
+    this.#poller.add(events, { read: false, priority: true }, () => {
+      pread(events, buffer, 0);
+      if (group.populated()) return;
+      end();
+      this.#dispatch({ kind: "cgroup", ...who, isPopulated: false });
+    });
+    // It may have become empty before we listened.
+    if (!group.populated()) {
+      end();
+      this.#dispatch({ kind: "cgroup", ...who, isPopulated: false });
+    }
+  }
+
+  #sink(
+    definition: ServiceDefinition,
+    stream: "stdout" | "stderr",
+  ): ChildDescriptor {
+    switch (definition[stream]) {
+      case "log":
+        return this.#output.writer(definition.name, stream);
+      case "console":
+        return this.#openConsole();
+      case "null":
+        return "null";
+    }
+  }
+
+  /** One descriptor of the console serves all services that ask for it. */
+  #openConsole(): number {
+    this.#console ??= open("/dev/console", [
+      "readWrite",
+      "noControllingTerminal",
+    ]);
+    return this.#console;
+  }
+
+  #signal({ service, instance, pid, signal, scope }: SignalEffect): void {
+    const number = SIGNALS[signal as SignalName];
+    const group = this.#cgroups.get(service);
+    try {
+      if (scope === "cgroup" && group !== undefined) {
+        if (signal === "SIGKILL") return group.kill();
+        for (const member of group.processes()) {
+          if (member > 0) kill(member, number);
+        }
+        return;
+      }
+      // The table says whether it is ours and not yet reaped: the kernel may
+      // have given its number to a stranger otherwise.
+      const isOurs = pid !== null &&
+        this.#processes.get(pid)?.instance === instance;
+      if (!isOurs) return;
+      if (scope === "process") kill(pid, number);
+      else killGroup(pid, number);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#log.error(`${service}: ${signal} to its ${scope}: ${text}`);
+    }
+  }
+
+  #freeze({ kind, service, instance, pid }: FreezeEffect): void {
+    const isOn = kind === "freeze";
+    try {
+      const group = this.#cgroups.get(service);
+      if (group !== undefined) return group.freeze(isOn);
+      const isOurs = pid !== null &&
+        this.#processes.get(pid)?.instance === instance;
+      if (isOurs) killGroup(pid, isOn ? SIGNALS.SIGSTOP : SIGNALS.SIGCONT);
+    } catch (error) {
+      const text = error instanceof SystemError ? error.message : String(error);
+      this.#log.error(`${service}: ${kind}: ${text}`);
+    }
+  }
+}
+
+function owner({ service, instance }: Owner): Owner {
+  return { service, instance };
+}

@@ -1,0 +1,98 @@
+/**
+ * Build your own PID 1 for a small Linux VM: mounts, signals and reaping, the
+ * superblock of the data disk, a pure service state machine, the watchdog, and
+ * the end of the machine.
+ *
+ * ```ts ignore
+ * import {
+ *   checkCrc,
+ *   checkMagic,
+ *   formatSuperblock,
+ *   poweroff,
+ *   readSuperblock,
+ *   setupFilesystems,
+ *   setupSignals,
+ *   shutdownRequested,
+ * } from "@spaceos/pid1";
+ *
+ * setupFilesystems();
+ * const signals = setupSignals();
+ * const superblock = readSuperblock("/dev/vda");
+ * const isGood = checkMagic(superblock) && checkCrc(superblock);
+ * console.log(isGood ? formatSuperblock(superblock) : "invalid superblock");
+ * while (!shutdownRequested()) await signals.wait();
+ * poweroff();
+ * ```
+ *
+ * @module
+ */
+
+export {
+  type Filesystem,
+  type FilesystemResult,
+  mount,
+  type MountFlag,
+  type MountOptions,
+  setupFilesystems,
+} from "./lib/linux/mount.ts";
+export {
+  setupSignals,
+  shutdownRequested,
+  type SignalHandling,
+  type SignalOptions,
+} from "./lib/linux/signal.ts";
+export type { SignalName } from "./lib/linux/signal_table.ts";
+export { type ChildExit, drainChildExits } from "./lib/linux/process.ts";
+export {
+  halt,
+  poweroff,
+  reboot,
+  type RebootOptions,
+} from "./lib/linux/reboot.ts";
+export {
+  openWatchdog,
+  petWatchdog,
+  type Watchdog,
+  type WatchdogInfo,
+  type WatchdogOptions,
+} from "./lib/linux/watchdog.ts";
+export { SystemError, type SystemErrorInit } from "./lib/linux/error.ts";
+export { readSuperblock } from "./lib/storage/read_superblock.ts";
+export {
+  checkCrc,
+  checkMagic,
+  decodeSuperblock,
+  encodeSuperblock,
+  formatSuperblock,
+  type Superblock,
+  SUPERBLOCK_MAGIC,
+  SUPERBLOCK_SIZE_BYTES,
+  type SuperblockInput,
+} from "./lib/wire/superblock.ts";
+export { WireError, type WireErrorParts } from "./lib/wire/error.ts";
+export {
+  backoffDelayMs,
+  type BackoffPolicy,
+  defaultBackoffPolicy,
+} from "./lib/supervisor/backoff.ts";
+export {
+  type BackoffService,
+  defaultServicePolicy,
+  type ExitStatus,
+  type FailedService,
+  type FailureReason,
+  initialServiceState,
+  isSuccess,
+  type PendingService,
+  type RunningService,
+  type ServiceContext,
+  serviceDeadlineMs,
+  type ServiceEvent,
+  type ServiceHistory,
+  type ServicePolicy,
+  type ServiceState,
+  type ServiceStep,
+  type StartingService,
+  type StopCause,
+  svcStep,
+} from "./lib/supervisor/service.ts";
