@@ -272,8 +272,9 @@ export const definitionFields: Readonly<
       kind: "object",
       fields: {
         initialMs: {
-          description: "After the first failure.",
-          shape: duration(0, dayMs),
+          description:
+            "After the first failure. Never zero: a service that fails at once must not keep PID 1 busy.",
+          shape: duration(10, dayMs),
           fallback: defaultBackoffPolicy.initialMs,
         },
         factor: {
@@ -284,7 +285,7 @@ export const definitionFields: Readonly<
         },
         maximumMs: {
           description: "The longest delay, before jitter.",
-          shape: duration(0, dayMs),
+          shape: duration(10, dayMs),
           fallback: defaultBackoffPolicy.maximumMs,
         },
         jitter: {

@@ -69,9 +69,7 @@ export function beginRun(turn: Turn, index: number): void {
  * @param index The service, of which nothing else runs.
  */
 export function beginPost(turn: Turn, index: number): void {
-  if (turn.record(index).definition.post.length > 0) {
-    spawn(turn, index, "post", 0);
-  } else turn.change(index, { instance: null });
+  spawnPost(turn, index, 0);
 }
 
 /**
@@ -135,16 +133,27 @@ export function onSpawnFailed(
 ): void {
   const { instance, definition } = turn.record(index);
   if (instance === null) return;
-  if (instance.phase === "post") {
-    turn.log("SERVICE_COMMAND_FAILED", index, `post command: ${error}`);
-    nextPost(turn, index, instance);
-    return;
+  turn.changeInstance(index, { isExited: true });
+  const program = definition.pre[instance.commandIndex]?.[0];
+  switch (instance.phase) {
+    case "pre":
+      apply(turn, index, {
+        kind: "failed",
+        error: `pre command ${program}: ${error}`,
+      });
+      break;
+    case "main":
+      apply(turn, index, { kind: "failed", error });
+      break;
+    case "post":
+      turn.log("SERVICE_COMMAND_FAILED", index, `post command: ${error}`);
+      if (instance.commandIndex + 1 < definition.post.length) {
+        nextPost(turn, index, instance);
+        return;
+      }
+      break;
   }
-  const what = instance.phase === "pre"
-    ? `pre command ${definition.pre[instance.commandIndex]?.[0]}: `
-    : "";
-  apply(turn, index, { kind: "failed", error: `${what}${error}` });
-  finish(turn, index);
+  drain(turn, index);
 }
 
 /**
@@ -438,7 +447,7 @@ function spawn(
   phase: ServicePhase,
   commandIndex: number,
 ): void {
-  const { definition, state } = turn.record(index);
+  const { definition, state, instance: before } = turn.record(index);
   const number = turn.newInstance();
   const command = phase === "main"
     ? definition.command
@@ -456,7 +465,8 @@ function spawn(
       phase,
       commandIndex,
       pid: null,
-      hasCgroup: false,
+      // What an earlier command of the run left in the cgroup is still to be cleared.
+      hasCgroup: before?.hasCgroup ?? false,
       isExited: false,
       isBackground: false,
       isWatchingPath: false,
@@ -483,10 +493,17 @@ function nextPre(turn: Turn, index: number, instance: ServiceInstance): void {
 }
 
 function nextPost(turn: Turn, index: number, instance: ServiceInstance): void {
-  const next = instance.commandIndex + 1;
-  if (next < turn.record(index).definition.post.length) {
-    spawn(turn, index, "post", next);
-  } else turn.change(index, { instance: null });
+  spawnPost(turn, index, instance.commandIndex + 1);
+}
+
+function spawnPost(turn: Turn, index: number, commandIndex: number): void {
+  // Somebody who was given up may go after the machine has gone on without it.
+  const isTooLate = turn.shutdown?.stage === "done";
+  if (!isTooLate && commandIndex < turn.record(index).definition.post.length) {
+    spawn(turn, index, "post", commandIndex);
+  } else {
+    turn.change(index, { instance: null });
+  }
 }
 
 /** The process is gone; so must be what it left in its cgroup. */

@@ -184,9 +184,10 @@ function decide(turn: Turn, index: number): void {
   const stopping = stoppingOf(state);
   if (!shouldBeUp(turn, index)) {
     if (isUp) {
-      if (stopping !== "requested" && mayComeDown(turn, index)) {
-        apply(turn, index, { kind: "stop" });
-      }
+      if (stopping === "requested") return;
+      if (mayComeDown(turn, index)) apply(turn, index, { kind: "stop" });
+      // Its time-outs run on while it waits for its dependents.
+      else if (stopping === null) keepTime(turn, index);
     } else if (state.kind !== "pending" || state.reason === "waiting") {
       apply(turn, index, { kind: "stop" });
     }
@@ -194,7 +195,6 @@ function decide(turn: Turn, index: number): void {
   }
   if (record.isRestartRequested) {
     if (isUp && stopping === null && !mayComeDown(turn, index)) {
-      // Its time-outs run on while it waits for its dependents.
       keepTime(turn, index);
       return;
     }

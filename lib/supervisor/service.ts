@@ -569,7 +569,12 @@ function exited(
     policy.type === "oneshot" && noted.stopping === null &&
     isSuccess(exit, policy)
   ) {
-    return { state: running(noted, null, nowMs), action: "none" };
+    // Work that is done is as good as a long time up.
+    const history = forgetFailures(noted.history);
+    return {
+      state: running({ ...noted, history }, null, nowMs),
+      action: "none",
+    };
   }
   const error = exit.signal === null
     ? `exited with code ${exit.exitCode}`

@@ -76,6 +76,12 @@ export {
   unhealthyCriticalServices,
 } from "./status.ts";
 
+/** How a supervisor begins. */
+export interface SupervisorOptions {
+  /** Whether only services of safe mode run; false when left out. */
+  readonly safeMode?: boolean;
+}
+
 /** Most characters of `STATUS=` that are kept. */
 const maximumStatusLength = 128;
 
@@ -85,6 +91,7 @@ const maximumStatusLength = 128;
  * the others are not harmed.
  *
  * @param definitions The services.
+ * @param options How to begin.
  * @returns The state.
  *
  * @example
@@ -100,6 +107,7 @@ const maximumStatusLength = 128;
  */
 export function createSupervisor(
   definitions: readonly ServiceDefinition[],
+  options: SupervisorOptions = {},
 ): SupervisorState {
   const graph = buildGraph(definitions);
   const byName = new Map<string, ServiceDefinition>();
@@ -119,7 +127,7 @@ export function createSupervisor(
     isAllowedInSafeMode: safeModeClosure(graph, records),
     nextInstance: 1,
     isStarted: false,
-    isSafeMode: false,
+    isSafeMode: options.safeMode ?? false,
     shutdown: null,
   };
 }
@@ -232,7 +240,9 @@ function aboutInstance(turn: Turn, event: InstanceEvent): void {
       if (isMain && readiness === "path") apply(turn, index, { kind: "ready" });
       return;
     case "sd-notify":
-      if (isMain && !instance.isExited) sdNotify(turn, index, event.text);
+      if (isMain && (instance.isBackground || !instance.isExited)) {
+        sdNotify(turn, index, event.text);
+      }
       return;
     case "unhealthy":
       if (!isMain || state.kind === "pending") return;
@@ -376,7 +386,11 @@ function requestShutdown(turn: Turn): void {
       urgency: 0,
       report: [],
     };
-    for (const index of tasks) turn.change(index, { isWanted: true });
+    for (const index of tasks) {
+      // One that was run before, by hand, is run again: now is when it counts.
+      const hasRun = turn.record(index).state.kind === "running";
+      turn.change(index, { isWanted: true, isRestartRequested: hasRun });
+    }
     turn.log("SHUTDOWN_REQUESTED", null, "stopping all services");
   } else if (shutdown.stage !== "done") {
     turn.shutdown = {

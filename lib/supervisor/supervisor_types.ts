@@ -158,7 +158,7 @@ export type SupervisorEffect =
   }
   /** Append to the event log. */
   | {
-    readonly kind: "record";
+    readonly kind: "event";
     readonly code: EventCodeName;
     readonly severity: EventSeverity;
     /** The service it is about, or null. */

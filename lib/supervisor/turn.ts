@@ -161,8 +161,10 @@ export class Turn {
    * @returns Its index, or undefined when nothing is left.
    */
   next(): number | undefined {
-    const index = this.#queue[this.#queueHead++];
-    if (index !== undefined) this.#queued.delete(index);
+    const index = this.#queue[this.#queueHead];
+    if (index === undefined) return undefined;
+    this.#queueHead++;
+    this.#queued.delete(index);
     return index;
   }
 
@@ -182,7 +184,7 @@ export class Turn {
   ): void {
     const service = index === null ? null : this.record(index).definition.name;
     this.effects.push({
-      kind: "record",
+      kind: "event",
       code,
       severity,
       service,

@@ -60,7 +60,7 @@ export class Harness {
     );
     this.state = state;
     for (const effect of effects) {
-      if (effect.kind === "record") {
+      if (effect.kind === "event") {
         this.records.push(`${effect.code} ${effect.text}`);
       } else this.effects.push(effect);
     }
@@ -170,7 +170,7 @@ export class Harness {
           return `${effect.signal} ${effect.service} ${effect.scope}`;
         case "all-stopped":
           return "all-stopped";
-        case "record":
+        case "event":
           return effect.text;
         default:
           return `${effect.kind} ${effect.service}`;
