@@ -8,7 +8,11 @@
 import { createHash } from "node:crypto";
 import { compileProgram, INIT_PERMISSIONS, INIT_V8_FLAGS } from "./compile.ts";
 import { formatDisk } from "./disk.ts";
-import { type LibraryFiles, resolveLibraries } from "./elf.ts";
+import {
+  type LibraryFile,
+  type LibraryFiles,
+  resolveLibraries,
+} from "./elf.ts";
 import { assembleImage, type PlainFile } from "./image.ts";
 import { type ModuleFiles, selectModules } from "./kernel.ts";
 import {
@@ -52,6 +56,8 @@ export interface BuildOptions {
   readonly outFolder: string;
   /** The time of all files in the image, in seconds since 1970. */
   readonly timeSeconds: number;
+  /** Files besides those of rootfs/overlay; the libraries of programs come along. */
+  readonly files?: readonly PlainFile[];
 }
 
 /** A built image. */
@@ -67,7 +73,7 @@ export interface Image {
 }
 
 /** The main module of this project's init. */
-const INIT_ENTRY = `${REPOSITORY}/cmd/spaceos-init/main.ts`;
+export const INIT_ENTRY: string = `${REPOSITORY}/cmd/spaceos-init/main.ts`;
 
 /** Where `deno task image` puts the files. */
 export const OUT_FOLDER: string = `${REPOSITORY}/rootfs/out`;
@@ -189,6 +195,22 @@ function moduleFiles(kernel: KernelTree): ModuleFiles {
   };
 }
 
+/** The libraries of all programs of the image, each once. */
+function imageLibraries(
+  init: PlainFile,
+  files: readonly PlainFile[],
+): LibraryFile[] {
+  const libraries = new Map<string, LibraryFile>();
+  for (const { path, bytes, executable } of [init, ...files]) {
+    const isElf = executable && bytes[0] === 0x7f && bytes[1] === 0x45;
+    if (!isElf) continue;
+    for (const library of resolveLibraries(path, bytes, hostFiles)) {
+      libraries.set(library.path, library);
+    }
+  }
+  return [...libraries.values()];
+}
+
 /** A digest of everything that decides what is built. */
 async function inputDigest(
   options: BuildOptions,
@@ -203,6 +225,9 @@ async function inputDigest(
   add("time", String(options.timeSeconds));
   add("kernel", kernel.identity);
   add("compiler", compilerIdentity);
+  for (const { path, bytes, executable } of options.files ?? []) {
+    add(`${path} ${executable}`, bytes);
+  }
   const entryFolder = options.entry.slice(0, options.entry.lastIndexOf("/"));
   const sources: [string, string[]][] = [
     [REPOSITORY, ["deno.json", "mod.ts"]],
@@ -337,12 +362,17 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
       compiler,
     );
     const init = await Deno.readFile(initPath);
+    const files = [...overlayFiles(), ...options.files ?? []];
     const tree = assembleImage({
       init,
-      libraries: resolveLibraries(initPath, init, hostFiles),
+      libraries: imageLibraries({
+        path: "/init",
+        bytes: init,
+        executable: true,
+      }, files),
       release: kernel.release,
       modules: selectModules(WANTED_MODULES, moduleFiles(kernel)),
-      files: overlayFiles(),
+      files,
     });
     const pieces: Uint8Array[] = [];
     tree.write((piece) => pieces.push(piece), options.timeSeconds);

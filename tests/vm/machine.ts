@@ -19,6 +19,9 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 /** How much of the console is shown when something did not come. */
 const SHOWN_CHARACTERS = 4000;
 
+/** How often the disk is looked at by a test that waits for it. */
+const DISK_POLL_MS = 100;
+
 /** The files of an image. */
 export interface ImageFiles {
   /** The kernel. */
@@ -367,6 +370,31 @@ export class Machine implements AsyncDisposable {
       throw new Error("the machine has no disk");
     }
     return Deno.readFileSync(this.#diskPath);
+  }
+
+  /**
+   * Waits until the disk shows something.
+   *
+   * @param isThere looks for it in the disk's bytes
+   * @param timeoutMs when to give up
+   * @throws {Error} with the end of the console, when the machine ends or the time is up before
+   */
+  async waitForDisk(
+    isThere: (disk: Uint8Array) => boolean,
+    timeoutMs: number = DEFAULT_TIMEOUT_MS,
+  ): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!isThere(this.readDisk())) {
+      if (this.#end !== undefined || performance.now() > deadline) {
+        const when = this.#end === undefined
+          ? `in ${timeoutMs} ms`
+          : `before the machine ended (${this.#end})`;
+        throw new Error(
+          this.#story(`what was expected did not reach the disk ${when}`),
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, DISK_POLL_MS));
+    }
   }
 
   /** Ends the machine, if it still runs, and removes its files. */
