@@ -31,6 +31,7 @@ export {
   type Filesystem,
   type FilesystemResult,
   mount,
+  MOUNT_FLAGS,
   type MountFlag,
   type MountOptions,
   setupFilesystems,
@@ -41,7 +42,7 @@ export {
   type SignalHandling,
   type SignalOptions,
 } from "./lib/linux/signal.ts";
-export type { SignalName } from "./lib/linux/signal_table.ts";
+export { type SignalName, SIGNALS } from "./lib/linux/signal_table.ts";
 export { type ChildExit, drainChildExits } from "./lib/linux/process.ts";
 export {
   halt,

@@ -171,7 +171,13 @@ function mountAll(phases: Phases): void {
   // A kernel without control groups or without pstore is a smaller machine,
   // not a broken one: what needs them says so itself.
   setupFilesystems([...CGROUP_FILESYSTEMS, ...PSTORE_FILESYSTEMS]);
-  catchCtrlAltDel();
+  try {
+    catchCtrlAltDel();
+  } catch (error) {
+    // A PID namespace has no keyboard, and says so with EINVAL.
+    const isNamespace = error instanceof SystemError && error.code === "EINVAL";
+    if (!isNamespace) throw error;
+  }
 }
 
 function loadModules(phases: Phases): void {

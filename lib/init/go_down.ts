@@ -10,15 +10,20 @@ import { halt, poweroff, reboot } from "../linux/reboot.ts";
 import type { Log } from "./log.ts";
 import type { PowerAction } from "./shutdown.ts";
 
+/** The machine's own PID namespace (kernel: include/linux/proc_ns.h). */
+const MACHINE_NAMESPACE = "pid:[4026531836]";
+
 /**
  * Writes all file systems' data to their disks, then unmounts those that have
  * one, the innermost first; one that is busy is made read-only instead. May
- * hang with a disk that does: the caller has a deadline.
+ * hang with a disk that does: the caller has a deadline. In a container only
+ * the first is done: its file systems are others' too, and go with it.
  *
  * @param log Says what could not be unmounted.
  */
 export async function detachFilesystems(log: Log): Promise<void> {
   await syncAll();
+  if (Deno.readLinkSync("/proc/self/ns/pid") !== MACHINE_NAMESPACE) return;
   for (const { target } of onDisks(readMounts()).reverse()) {
     try {
       unmount(target);

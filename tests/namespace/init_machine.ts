@@ -1,0 +1,191 @@
+/**
+ * Runs the whole init as PID 1 of a namespace, at native speed: its own mounts,
+ * a file for a disk, a file for a console, a command line of the test's choice.
+ * What only a kernel's boot shows is for tests/vm. Needs root: a user namespace
+ * can't mount devtmpfs.
+ *
+ * @module
+ */
+import { currentEnvironment } from "../../rootfs/toolchain/environment.ts";
+
+const MAIN = new URL("../../cmd/spaceos-init/main.ts", import.meta.url);
+
+/** What the machine is made of. */
+export interface InitMachineOptions {
+  /** Service definitions by name, as they stand in their files. */
+  readonly services?: Readonly<Record<string, unknown>>;
+  /** The bytes of the disk; without them there is none. */
+  readonly disk?: Uint8Array;
+  /** More words for the kernel command line. */
+  readonly commandLine?: string;
+  /** Seconds until everything is killed, default 120. */
+  readonly timeoutSeconds?: number;
+}
+
+/** An init that runs. */
+export class InitMachine implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #timeoutSeconds: number;
+  /** The folder that holds disk, console and definitions; programs may write to it. */
+  readonly folder: string;
+  /** How the program that made the namespace ended. */
+  readonly ended: Promise<Deno.CommandStatus>;
+
+  private constructor(
+    child: Deno.ChildProcess,
+    folder: string,
+    timeoutSeconds: number,
+  ) {
+    this.#child = child;
+    this.#timeoutSeconds = timeoutSeconds;
+    this.folder = folder;
+    this.ended = child.status;
+  }
+
+  /**
+   * Starts an init.
+   *
+   * @param options What the machine is made of.
+   */
+  static start(options: InitMachineOptions = {}): InitMachine {
+    // The init mounts a tmpfs of its own on /tmp.
+    const folder = Deno.makeTempDirSync({
+      dir: "/var/tmp",
+      prefix: "spaceos-init-",
+    });
+    const definitions = `${folder}/services.d`;
+    Deno.mkdirSync(definitions);
+    for (const [name, service] of Object.entries(options.services ?? {})) {
+      Deno.writeTextFileSync(
+        `${definitions}/${name}.json`,
+        JSON.stringify(service),
+      );
+    }
+    Deno.writeFileSync(`${folder}/console`, new Uint8Array());
+    const disk = `${folder}/disk`;
+    if (options.disk !== undefined) Deno.writeFileSync(disk, options.disk);
+    Deno.writeTextFileSync(
+      `${folder}/cmdline`,
+      `spaceos.disk=${disk} spaceos.services=${definitions} spaceos.watchdog=0 ${
+        options.commandLine ?? ""
+      }\n`,
+    );
+    const { configArguments, variables } = currentEnvironment();
+    const timeoutSeconds = options.timeoutSeconds ?? 120;
+    const child = new Deno.Command("timeout", {
+      args: [
+        ...["-s", "KILL", `${timeoutSeconds}`],
+        ...["unshare", "--pid", "--fork", "--kill-child", "--mount"],
+        ...["--mount-proc", "--propagation", "private"],
+        ...["sh", "-c"],
+        `mount --bind ${folder}/cmdline /proc/cmdline &&
+         mount --bind ${folder}/console /dev/console &&
+         mount -t tmpfs run /run && exec "$@"`,
+        "sh",
+        Deno.execPath(),
+        "run",
+        "--quiet",
+        "--no-lock",
+        "--no-check",
+        ...configArguments,
+        "--allow-all",
+        decodeURIComponent(MAIN.pathname),
+      ],
+      env: { ...variables, NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+    return new InitMachine(child, folder, timeoutSeconds);
+  }
+
+  /** What the console has shown so far. */
+  get console(): string {
+    return Deno.readTextFileSync(`${this.folder}/console`);
+  }
+
+  /**
+   * Waits until the console shows something.
+   *
+   * @param pattern What.
+   * @param from Where in the text to begin to look.
+   * @returns The match.
+   */
+  async waitFor(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
+    return await this.until(
+      () => pattern.exec(this.console.slice(from)),
+      `${pattern} on the console`,
+    );
+  }
+
+  /**
+   * Waits until something is the case.
+   *
+   * @param look Looks; null, undefined or false is "not yet".
+   * @param what What is waited for, in words.
+   * @returns What `look` gave.
+   */
+  async until<T>(
+    look: () => T | null | undefined | false,
+    what: string,
+  ): Promise<T> {
+    const limitMs = Date.now() + this.#timeoutSeconds * 1000;
+    while (Date.now() < limitMs) {
+      const found = look();
+      if (found !== null && found !== undefined && found !== false) {
+        return found;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    throw new Error(`waited for ${what}; the console shows:\n${this.console}`);
+  }
+
+  /** The init's process id as seen from here. */
+  async pid(): Promise<number> {
+    return await this.until(() => {
+      // timeout -> unshare -> the namespace's init
+      const unshare = childrenOf(this.#child.pid)[0];
+      return unshare === undefined ? undefined : childrenOf(unshare)[0];
+    }, "the init's process");
+  }
+
+  /**
+   * Sends a signal to the init.
+   *
+   * @param signal Which.
+   */
+  async signal(signal: Deno.Signal): Promise<void> {
+    Deno.kill(await this.pid(), signal);
+  }
+
+  /** The disk's bytes. */
+  readDisk(): Uint8Array {
+    return Deno.readFileSync(`${this.folder}/disk`);
+  }
+
+  /** Kills what still runs, and removes the folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.ended;
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+/**
+ * The children of a process.
+ *
+ * @param pid The process.
+ * @returns Their process ids.
+ */
+export function childrenOf(pid: number): number[] {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`)
+      .split(" ").filter((word) => word !== "").map(Number);
+  } catch {
+    return [];
+  }
+}
