@@ -1,0 +1,175 @@
+/**
+ * `spaceos-disk format`: makes a volume, unless that would destroy something.
+ *
+ * @module
+ */
+
+import { close, open, status, truncate } from "../../lib/linux/file.ts";
+import { SystemError } from "../../lib/linux/error.ts";
+import type { BlockDevice } from "../../lib/storage/device.ts";
+import { describeContent, formatVolume } from "../../lib/storage/format.ts";
+import { formatUuid, parseUuid } from "../../lib/wire/uuid.ts";
+import type { Command } from "./command.ts";
+import { CommandError, ExitCode, usageError } from "./exit_code.ts";
+import { type Arguments, parseSize, quote } from "./options.ts";
+import { showSize } from "./output.ts";
+import { openTarget, TARGET_OPTIONS } from "./target.ts";
+
+const BLOCK_BYTES = 512;
+/** Devices up to this size are searched for data whole, larger ones by samples. */
+const WHOLE_SEARCH_BYTES = 256 * 1024 * 1024;
+const CHUNK_BLOCKS = 2048;
+
+/** The subcommand `format`. */
+export const format: Command = {
+  summary: "make an empty volume",
+  operands: ["TARGET"],
+  options: {
+    ...TARGET_OPTIONS,
+    size: {
+      value: "SIZE",
+      help: "size of the volume, such as 64M; makes or grows a file",
+    },
+    tenant: { value: "N", help: "tenant id, 0..65535 (default 0)" },
+    uuid: { value: "UUID", help: "UUID of the volume (default random)" },
+    epoch: { value: "SECONDS", help: "time of the format (default now)" },
+    "no-journal": {
+      help: "keep no block for the journal: less safe, for old software",
+    },
+    force: { help: "destroy what is there", letter: "f" },
+    json: { help: "print the new superblock as JSON" },
+  },
+  details:
+    `A TARGET that holds anything is refused without --force: a known file system,
+partition table or volume, or any byte that is not zero. Up to 256 MiB every
+block is looked at; of a larger device the first and last MiB and one block of
+each MiB between. A device that is mounted or otherwise in use is refused
+always. The superblock is written last: a format that is cut leaves no volume
+rather than half of one. With --size, a file that is not there is made, with
+permissions for its owner only.`,
+  run: async (args, output) => {
+    const path = args.operand(0);
+    const uuid = uuidOption(args);
+    const sizeBytes = sizeOption(args);
+    const made = prepareFile(path, args, sizeBytes);
+    try {
+      const target = await openTarget(path, args, "write");
+      try {
+        if (!args.has("force") && !made) {
+          await refuseContent(target.device, target.name);
+        }
+        const epoch = args.integer("epoch", 0, Number.MAX_SAFE_INTEGER);
+        const superblock = await formatVolume(target.device, {
+          tenantId: args.integer("tenant", 0, 0xFFFF) ?? 0,
+          journal: !args.has("no-journal"),
+          ...(uuid === undefined ? {} : { uuid }),
+          ...(epoch === undefined ? {} : { epoch: BigInt(epoch) }),
+          ...(sizeBytes === undefined
+            ? {}
+            : { totalBlocks: sizeBytes / BLOCK_BYTES }),
+        });
+        if (args.has("json")) {
+          output.json({ ...superblock, uuid: formatUuid(superblock.uuid) });
+        } else {
+          output.line(
+            `${target.name}: formatted, ${superblock.totalBlocks} blocks (${
+              showSize(superblock.totalBlocks * BLOCK_BYTES)
+            }), tenant ${superblock.tenantId}, UUID ${
+              formatUuid(superblock.uuid)
+            }`,
+          );
+        }
+      } finally {
+        target.close();
+      }
+    } catch (error) {
+      // A file that this very call made holds nothing of anybody.
+      if (made) Deno.removeSync(path);
+      throw error;
+    }
+    return ExitCode.OK;
+  },
+};
+
+function uuidOption(args: Arguments): Uint8Array | undefined {
+  const text = args.text("uuid");
+  if (text === undefined) return undefined;
+  const uuid = parseUuid(text);
+  if (uuid === undefined) {
+    throw usageError(
+      `--uuid is ${
+        quote(text)
+      }, expected a UUID such as f81d4fae-7dec-41d0-a765-00a0c91e6bf6`,
+    );
+  }
+  return uuid;
+}
+
+function sizeOption(args: Arguments): number | undefined {
+  const text = args.text("size");
+  if (text === undefined) return undefined;
+  const sizeBytes = parseSize("--size", text);
+  if (sizeBytes % BLOCK_BYTES !== 0) {
+    throw usageError(`--size is ${text}, expected a multiple of 512 bytes`);
+  }
+  return sizeBytes;
+}
+
+/** Makes or grows the file; returns whether it was made. */
+function prepareFile(
+  path: string,
+  args: Arguments,
+  sizeBytes: number | undefined,
+): boolean {
+  let made = false;
+  let descriptor: number;
+  try {
+    const { kind, lengthBytes } = status(path);
+    const grows = sizeBytes !== undefined && kind === "file" &&
+      lengthBytes < sizeBytes && !args.has("partition");
+    if (!grows) return false;
+    descriptor = open(path, ["readWrite"]);
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== "ENOENT") throw error;
+    if (sizeBytes === undefined || args.has("partition")) {
+      throw new CommandError(
+        ExitCode.FAILED,
+        `${path} is not there; expected a file or block device, or --size to make a file`,
+      );
+    }
+    descriptor = open(path, ["readWrite", "create", "exclusive"]);
+    made = true;
+  }
+  try {
+    truncate(descriptor, sizeBytes ?? 0);
+  } finally {
+    close(descriptor);
+  }
+  return made;
+}
+
+async function refuseContent(
+  device: BlockDevice,
+  name: string,
+): Promise<void> {
+  const content = await describeContent(device) ?? await findData(device);
+  if (content === null) return;
+  throw new CommandError(
+    ExitCode.REFUSED,
+    `${name} holds ${content}; expected nothing but zeros, or --force to destroy it`,
+  );
+}
+
+async function findData(device: BlockDevice): Promise<string | null> {
+  const { blockCount } = device;
+  const whole = blockCount * BLOCK_BYTES <= WHOLE_SEARCH_BYTES;
+  for (let block = 0; block < blockCount; block += CHUNK_BLOCKS) {
+    const left = blockCount - block;
+    const atEdge = block === 0 || left <= 2 * CHUNK_BLOCKS;
+    const count = whole || atEdge ? Math.min(CHUNK_BLOCKS, left) : 1;
+    const bytes = await device.read(block, count);
+    const at = bytes.findIndex((byte) => byte !== 0);
+    if (at >= 0) return `data (first at byte ${block * BLOCK_BYTES + at})`;
+  }
+  return null;
+}
