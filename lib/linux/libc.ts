@@ -520,6 +520,21 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  sigaction: {
+    parameters: [
+      "i32", // int signum
+      "buffer", // const struct sigaction *act
+      "buffer", // struct sigaction *oldact
+    ],
+    result: "i32",
+  },
+  dlsym: {
+    parameters: [
+      "pointer", // void *handle
+      "buffer", // const char *symbol
+    ],
+    result: "pointer",
+  },
   kill: {
     parameters: [
       "i32", // pid_t pid
@@ -977,7 +992,8 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
  * memory: first the pointers, then the strings they point to. As the argument
  * of a call it keeps itself alive.
  *
- * @param texts The strings, none with a NUL character.
+ * @param texts The strings, none with a NUL character; or their bytes, for what
+ * is no UTF-8.
  * @throws {SystemError} With code EINVAL when a text holds a NUL character.
  *
  * @example
@@ -990,11 +1006,11 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
  * ```
  */
 export function cStringArray(
-  texts: readonly string[],
+  texts: readonly (string | Uint8Array)[],
 ): Uint8Array<ArrayBuffer> {
   const encoded = texts.map((text) => {
     refuseNul(text);
-    return encoder.encode(text);
+    return typeof text === "string" ? encoder.encode(text) : text;
   });
   const pointersLength = (texts.length + 1) * 8;
   const stringsLength = encoded.reduce((sum, text) => sum + text.length + 1, 0);
@@ -1011,12 +1027,15 @@ export function cStringArray(
   return bytes;
 }
 
-function refuseNul(text: string): void {
-  if (!text.includes("\0")) return;
+function refuseNul(text: string | Uint8Array): void {
+  const has = typeof text === "string" ? text.includes("\0") : text.includes(0);
+  if (!has) return;
   throw new SystemError({
     syscall: "encode",
     errno: EINVAL,
-    path: JSON.stringify(text),
+    path: JSON.stringify(
+      typeof text === "string" ? text : new TextDecoder().decode(text),
+    ),
     detail: "a C string cannot hold a NUL character",
   });
 }

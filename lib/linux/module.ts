@@ -65,3 +65,52 @@ export function loadModule(
     close(descriptor);
   }
 }
+
+/** What {@linkcode loadModules} did for one module. */
+export interface ModuleResult {
+  /** The module's file. */
+  readonly path: string;
+  /** `"loaded"` now, `"present"` already, or `"failed"` with the error. */
+  readonly outcome: "loaded" | "present" | "failed";
+  /** Why it failed; present if and only if it did. */
+  readonly error?: SystemError;
+}
+
+/** The list of modules that the image's build leaves, in load order. */
+export const MODULE_LIST_PATH = "/etc/spaceos/modules";
+
+/**
+ * Loads the modules that a file lists, one path in each line, in its order. One
+ * that fails does not keep the others from being loaded. A kernel with
+ * everything built in needs no list: without the file, nothing is done.
+ *
+ * @param listPath The list, default {@linkcode MODULE_LIST_PATH}.
+ * @returns One result for each line.
+ * @throws {Error} When the list is there and can't be read.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { loadModules } from "./module.ts";
+ *
+ * assertEquals(loadModules("/no/such/list"), []);
+ * ```
+ */
+export function loadModules(listPath = MODULE_LIST_PATH): ModuleResult[] {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(listPath);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+  const paths = text.split("\n").filter((line) => line !== "");
+  return paths.map((path) => {
+    try {
+      return { path, outcome: loadModule(path) };
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      return { path, outcome: "failed", error };
+    }
+  });
+}

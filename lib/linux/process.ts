@@ -136,6 +136,81 @@ export function waitForExit(pid: number): ChildExit {
   }
 }
 
+const P_PID = 1;
+const WSTOPPED = 2;
+const WEXITED = 4;
+const WNOWAIT = 0x0100_0000;
+
+/** `waitid(2)` for one child; the status of `siginfo_t`, or nothing. */
+function waitFor(pid: number, options: number): number | undefined {
+  // siginfo_t of a child: signo, errno, code, then at 16 pid, uid, status.
+  const information = new DataView(new ArrayBuffer(128));
+  for (;;) {
+    if (libc().waitid(P_PID, pid, information, options | WNOHANG) !== -1) break;
+    const number = errno();
+    if (number === ECHILD) return undefined;
+    if (number !== EINTR) {
+      throw new SystemError({
+        syscall: "waitid",
+        errno: number,
+        path: `process ${pid}`,
+      });
+    }
+  }
+  return information.getInt32(16, true) === pid
+    ? information.getInt32(24, true)
+    : undefined;
+}
+
+/**
+ * Whether a child has been stopped since the last call, as a terminal does with
+ * Ctrl-Z. Its end is left for {@linkcode drainChildExits}.
+ *
+ * @param pid A child that was not reaped.
+ * @returns The number of the signal that stopped it, or `undefined`.
+ * @throws {SystemError} EINVAL for what is no process id.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { kill, takeStop, waitForExit } from "./process.ts";
+ * import { spawn } from "./spawn.ts";
+ *
+ * const pid = spawn({ argv: ["/bin/sleep", "1000"], env: {} });
+ * assertEquals(takeStop(pid), undefined);
+ * kill(pid, 9);
+ * waitForExit(pid);
+ * ```
+ */
+export function takeStop(pid: number): number | undefined {
+  refuseNoProcess(pid, "process", "waitid");
+  return waitFor(pid, WSTOPPED);
+}
+
+/**
+ * Whether a child has ended and waits to be reaped. Until it is, its number and
+ * that of its group can't be given to others.
+ *
+ * @param pid A child.
+ * @throws {SystemError} EINVAL for what is no process id.
+ *
+ * @example
+ * ```ts
+ * import { assertFalse } from "@std/assert";
+ * import { hasEnded, kill, waitForExit } from "./process.ts";
+ * import { spawn } from "./spawn.ts";
+ *
+ * const pid = spawn({ argv: ["/bin/sleep", "1000"], env: {} });
+ * assertFalse(hasEnded(pid));
+ * kill(pid, 9);
+ * waitForExit(pid);
+ * ```
+ */
+export function hasEnded(pid: number): boolean {
+  refuseNoProcess(pid, "process", "waitid");
+  return waitFor(pid, WEXITED | WNOWAIT) !== undefined;
+}
+
 /**
  * Takes a wait status apart, as `WIFEXITED` and its like do.
  *
@@ -186,7 +261,7 @@ export function decodeExit(
  * ```
  */
 export function hasChildren(): boolean {
-  const P_ALL = 0, WEXITED = 4, WNOWAIT = 0x0100_0000;
+  const P_ALL = 0;
   const options = WEXITED | WNOHANG | WNOWAIT;
   // siginfo_t has 128 bytes.
   const information = new Uint8Array(new ArrayBuffer(128));

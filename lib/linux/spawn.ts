@@ -54,12 +54,18 @@ export interface ResourceLimit {
 
 /** What to spawn, and how. */
 export interface SpawnOptions extends Credentials {
-  /** The program's arguments; the first is its name for itself. */
-  readonly argv: readonly string[];
+  /**
+   * The program's arguments; the first is its name for itself. Bytes are passed
+   * as they are.
+   */
+  readonly argv: readonly (string | Uint8Array)[];
   /** The file to execute, default `argv[0]`. There is no search of PATH: see {@linkcode resolveCommand}. */
   readonly file?: string;
-  /** The environment, default that of this process. */
-  readonly env?: Readonly<Record<string, string>>;
+  /**
+   * The environment, default that of this process: variables by name, or a list
+   * of `NAME=value` in bytes, which is passed as it is.
+   */
+  readonly env?: Readonly<Record<string, string>> | readonly Uint8Array[];
   /** The working directory, entered with the child's credentials. Default: ours. */
   readonly cwd?: string;
   /** Descriptor 0, default `"null"`. */
@@ -80,7 +86,11 @@ export interface SpawnOptions extends Credentials {
    * session, the controlling terminal.
    */
   readonly terminal?: string;
-  /** With `session: "group"`: the terminal, by our descriptor, whose foreground the child becomes. */
+  /**
+   * With `session: "group"`: our descriptor of the terminal whose foreground
+   * group the child becomes before its first instruction (glibc 2.35; see
+   * `setForegroundGroup` for what can be done before that).
+   */
   readonly foregroundOf?: number;
   /** Signals that stay blocked, default none. */
   readonly blockedSignals?: readonly number[];
@@ -138,19 +148,18 @@ const PRIO_PROCESS = 0;
  * ```
  */
 export function spawn(options: SpawnOptions): number {
-  const file = options.file ?? options.argv[0];
-  if (file === undefined) {
+  const [first] = options.argv;
+  const file = options.file ??
+    (first instanceof Uint8Array ? new TextDecoder().decode(first) : first);
+  if (first === undefined || file === undefined) {
     throw new SystemError({
       syscall: "posix_spawn",
       errno: EINVAL,
       detail: "argv is empty, expected a program's name",
     });
   }
-  const environment = Object.entries(options.env ?? Deno.env.toObject());
   const argv = cStringArray(options.argv);
-  const envp = cStringArray(
-    environment.map(([name, value]) => `${name}=${value}`),
-  );
+  const envp = cStringArray(environmentEntries(options.env));
   const path = cString(file);
   const pid = new Int32Array(new ArrayBuffer(4));
   const attributes = new Uint8Array(new ArrayBuffer(ATTRIBUTES_SIZE));
@@ -190,6 +199,14 @@ export function spawn(options: SpawnOptions): number {
     throw error;
   }
   return child;
+}
+
+function environmentEntries(
+  environment: SpawnOptions["env"],
+): readonly (string | Uint8Array)[] {
+  if (environment instanceof Array) return environment;
+  return Object.entries(environment ?? Deno.env.toObject())
+    .map(([name, value]) => `${name}=${value}`);
 }
 
 /** Sets the attributes; returns whether they place the child in its cgroup. */
@@ -272,6 +289,14 @@ function addFileActions(
     wanted.set(Number(target), source);
   }
   const libcFunctions = libc();
+  const setForeground = libcFunctions.posix_spawn_file_actions_addtcsetpgrp_np;
+  if (options.foregroundOf !== undefined && setForeground) {
+    // First of all, while our own numbers still hold in the child.
+    add(
+      setForeground(actions, options.foregroundOf),
+      "posix_spawn_file_actions_addtcsetpgrp_np",
+    );
+  }
   for (const { from, to } of descriptorMoves(wanted)) {
     add(
       libcFunctions.posix_spawn_file_actions_adddup2(actions, from, to),
@@ -295,20 +320,6 @@ function addFileActions(
       add(
         libcFunctions.posix_spawn_file_actions_adddup2(actions, 0, target),
         "posix_spawn_file_actions_adddup2",
-      );
-    }
-  }
-  if (options.foregroundOf !== undefined) {
-    const target = [...wanted].find(([, source]) =>
-      source === options.foregroundOf
-    )
-      ?.[0];
-    const setForeground =
-      libcFunctions.posix_spawn_file_actions_addtcsetpgrp_np;
-    if (target !== undefined && setForeground) {
-      add(
-        setForeground(actions, target),
-        "posix_spawn_file_actions_addtcsetpgrp_np",
       );
     }
   }
