@@ -4,24 +4,19 @@
  * the end of the machine.
  *
  * ```ts ignore
- * import {
- *   checkCrc,
- *   checkMagic,
- *   formatSuperblock,
- *   poweroff,
- *   readSuperblock,
- *   setupFilesystems,
- *   setupSignals,
- *   shutdownRequested,
- * } from "@spaceos/pid1";
+ * import * as pid1 from "@spaceos/pid1";
  *
- * setupFilesystems();
- * const signals = setupSignals();
- * const superblock = readSuperblock("/dev/vda");
- * const isGood = checkMagic(superblock) && checkCrc(superblock);
- * console.log(isGood ? formatSuperblock(superblock) : "invalid superblock");
- * while (!shutdownRequested()) await signals.wait();
- * poweroff();
+ * pid1.setupFilesystems();
+ * pid1.loadModules();
+ * const signals = pid1.setupSignals();
+ * const superblock = pid1.readSuperblock("/dev/vda");
+ * const isGood = pid1.checkMagic(superblock) && pid1.checkCrc(superblock);
+ * console.log(isGood ? pid1.formatSuperblock(superblock) : "bad superblock");
+ * while (!pid1.shutdownRequested()) {
+ *   await signals.wait();
+ *   for (const { pid } of pid1.drainChildExits()) console.log(`${pid} ended`);
+ * }
+ * pid1.poweroff();
  * ```
  *
  * @module
@@ -36,6 +31,12 @@ export {
   type MountOptions,
   setupFilesystems,
 } from "./lib/linux/mount.ts";
+export {
+  loadModule,
+  loadModules,
+  MODULE_LIST_PATH,
+  type ModuleResult,
+} from "./lib/linux/module.ts";
 export {
   setupSignals,
   shutdownRequested,

@@ -17,7 +17,7 @@ import {
 import { boottimeMs } from "../linux/clock.ts";
 import { ConsoleWriter, openStandardDescriptors } from "../linux/console.ts";
 import { SystemError } from "../linux/error.ts";
-import { loadModule } from "../linux/module.ts";
+import { loadModules } from "../linux/module.ts";
 import { catchCtrlAltDel } from "../linux/reboot.ts";
 import { openWatchdog, type Watchdog } from "../linux/watchdog.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
@@ -28,9 +28,6 @@ import { findVolume, type FoundVolume } from "./find_volume.ts";
 import { ConsoleSink } from "./console_sink.ts";
 import type { Log } from "./log.ts";
 import type { Timeline } from "./timeline.ts";
-
-/** The list of kernel modules that the image's build left, in load order. */
-const MODULE_LIST_PATH = "/etc/spaceos/modules";
 
 /** Something that is not as it should be after the boot. */
 export interface BootProblem {
@@ -77,7 +74,11 @@ export async function boot(context: BootContext): Promise<BootResult> {
   const console = new ConsoleSink(new ConsoleWriter());
   log.attach(console);
   phases.run("mounts", () => mountAll(phases));
-  phases.run("modules", () => loadModules(phases));
+  phases.run("modules", () => {
+    for (const { error } of loadModules()) {
+      if (error !== undefined) phases.problem("modules", error.message);
+    }
+  });
   const options = phases.run("command line", readCommandLine) ??
     parseCommandLine("");
   log.level = options.logLevel;
@@ -177,25 +178,6 @@ function mountAll(phases: Phases): void {
     // A PID namespace has no keyboard, and says so with EINVAL.
     const isNamespace = error instanceof SystemError && error.code === "EINVAL";
     if (!isNamespace) throw error;
-  }
-}
-
-function loadModules(phases: Phases): void {
-  let list: string;
-  try {
-    list = Deno.readTextFileSync(MODULE_LIST_PATH);
-  } catch (error) {
-    // A kernel with everything built in needs no list.
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  for (const path of list.split("\n").filter((line) => line !== "")) {
-    try {
-      loadModule(path);
-    } catch (error) {
-      // The others may do: a missing driver is a problem, not the end.
-      phases.problem("modules", error instanceof Error ? error.message : path);
-    }
   }
 }
 
