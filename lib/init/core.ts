@@ -240,8 +240,13 @@ export function initDeadlineMs(state: InitState): number | null {
   const times = [state.nextHealthMs, state.nextPetMs];
   if (state.supervisor !== null) {
     times.push(nextDeadlineMs(state.supervisor) ?? Infinity);
-    if (state.readyMs === null) times.push(state.startedMs + READY_LIMIT_MS);
-    else if (!state.healthy) times.push(state.readyMs + HEALTHY_AFTER_MS);
+    if (state.shutdown === null && !state.healthy) {
+      times.push(
+        state.readyMs === null
+          ? state.startedMs + READY_LIMIT_MS
+          : state.readyMs + HEALTHY_AFTER_MS,
+      );
+    }
   }
   if (state.shutdown !== null) times.push(state.shutdown.deadlineMs);
   const earliestMs = Math.min(...times);
@@ -474,8 +479,8 @@ class Turn {
   }
 
   #becomeHealthy(): void {
-    const { readyMs, healthy, mode } = this.state;
-    if (readyMs === null || healthy || mode === "shuttingDown") return;
+    const { readyMs, healthy, shutdown } = this.state;
+    if (readyMs === null || healthy || shutdown !== null) return;
     if (this.#nowMs < readyMs + HEALTHY_AFTER_MS) return;
     this.#set({ healthy: true });
     this.effects.push({ kind: "healthy" });

@@ -1,0 +1,360 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  createInit,
+  HEALTHY_AFTER_MS,
+  initDeadlineMs,
+  type InitEffect,
+  type InitEvent,
+  type InitSettings,
+  type InitState,
+  READY_LIMIT_MS,
+  stepInit,
+  STORAGE_LIMIT_MS,
+} from "../../../lib/init/core.ts";
+import {
+  defineService,
+  type ServiceDefinition,
+} from "../../../lib/supervisor/definition.ts";
+import { CommandStatus } from "../../../lib/wire/telecommand.ts";
+
+/** An init whose services start at once and stop at once, unless told otherwise. */
+class Machine {
+  state: InitState;
+  nowMs = 0;
+  readonly effects: InitEffect[] = [];
+  /** Services whose processes ignore every signal. */
+  readonly stubborn = new Set<string>();
+  #pid = 100;
+
+  constructor(settings: Partial<InitSettings> = {}) {
+    this.state = createInit(
+      { healthIntervalMs: 10_000, petIntervalMs: null, ...settings },
+      0,
+    );
+  }
+
+  send(event: InitEvent): void {
+    const queue = [event];
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const step = stepInit(this.state, next, this.nowMs, 0);
+      this.state = step.state;
+      this.effects.push(...step.effects);
+      for (const effect of step.effects) {
+        if (effect.kind !== "service") continue;
+        const { service, instance } = effect.effect;
+        const who = { service, instance };
+        if (effect.effect.kind === "spawn") {
+          const pid = this.#pid++;
+          const spawned = { kind: "spawned", ...who, pid } as const;
+          queue.push({
+            kind: "supervisor",
+            event: { ...spawned, hasCgroup: false },
+          });
+        }
+        const isDeadly = effect.effect.kind === "signal" &&
+          effect.effect.signal !== "SIGCONT" && !this.stubborn.has(service);
+        if (isDeadly) queue.push(this.exit(service, instance, "SIGTERM"));
+      }
+    }
+  }
+
+  exit(service: string, instance: number, signal: string): InitEvent {
+    const exit = { exitCode: null, signal };
+    return {
+      kind: "supervisor",
+      event: { kind: "exited", service, instance, exit },
+    };
+  }
+
+  /** Lets time pass, stopping at every deadline on the way. */
+  passTo(nowMs: number): void {
+    for (;;) {
+      const dueMs = initDeadlineMs(this.state);
+      if (dueMs === null || dueMs > nowMs) break;
+      this.nowMs = Math.max(this.nowMs, dueMs);
+      this.send({ kind: "time" });
+      const againMs = initDeadlineMs(this.state);
+      assert(
+        againMs === null || againMs > this.nowMs,
+        `a deadline at ${againMs} is due again at ${this.nowMs}`,
+      );
+    }
+    this.nowMs = nowMs;
+  }
+
+  kinds(): string[] {
+    return this.effects.map((effect) => effect.kind);
+  }
+
+  codes(): string[] {
+    return this.effects.flatMap((effect) =>
+      effect.kind === "record" ? [effect.code] : []
+    );
+  }
+
+  stages(): string[] {
+    return this.effects.flatMap((effect) =>
+      effect.kind === "stage" ? [effect.stage] : []
+    );
+  }
+}
+
+function started(
+  definitions: readonly ServiceDefinition[],
+  settings: Partial<InitSettings> = {},
+  safeMode = false,
+): Machine {
+  const machine = new Machine(settings);
+  machine.send({ kind: "start", definitions, safeMode });
+  return machine;
+}
+
+const web = defineService("web", { command: ["/bin/web"] });
+const slow = defineService("slow", {
+  command: ["/bin/slow"],
+  readiness: { kind: "sd-notify", fd: null, path: null, timeoutMs: null },
+});
+
+const request = (action: Parameters<typeof actionRequest>[0]) =>
+  actionRequest(action);
+
+function actionRequest(
+  action: Extract<InitEvent, { kind: "request" }>["request"]["action"],
+): InitEvent {
+  return { kind: "request", request: { command: 1, sequence: 7, action } };
+}
+
+Deno.test("stepInit says READY once, when no service is starting any more", () => {
+  const machine = started([web, slow]);
+  assertEquals(machine.state.mode, "booting");
+  assertEquals(machine.kinds().includes("ready"), false);
+  machine.nowMs = 500;
+  machine.send({
+    kind: "supervisor",
+    event: { kind: "sd-notify", service: "slow", instance: 2, text: "READY=1" },
+  });
+  assertEquals(machine.state.mode, "nominal");
+  machine.send({ kind: "time" });
+  assertEquals(machine.kinds().filter((kind) => kind === "ready").length, 1);
+});
+
+Deno.test("stepInit says READY without a service that takes too long, and names how many", () => {
+  const machine = started([slow]);
+  machine.passTo(READY_LIMIT_MS);
+  const ready = machine.effects.find((effect) => effect.kind === "ready");
+  assertEquals(ready, {
+    kind: "ready",
+    text: "nominal, 0 of 1 services running, 1 still starting",
+  });
+});
+
+Deno.test("stepInit is degraded while a problem stands, records it once, and nominal after", () => {
+  const machine = new Machine();
+  machine.send({ kind: "problem", subject: "superblock", text: "bad magic" });
+  machine.send({ kind: "problem", subject: "superblock", text: "bad magic" });
+  machine.send({ kind: "start", definitions: [], safeMode: false });
+  assertEquals(machine.state.mode, "degraded");
+  assertEquals(machine.codes(), ["BOOT_PHASE_FAILED", "MODE_CHANGED"]);
+  machine.send({ kind: "solved", subject: "superblock" });
+  machine.send({ kind: "solved", subject: "superblock" });
+  assertEquals(machine.state.mode, "nominal");
+});
+
+Deno.test("stepInit is degraded while a service has failed for good", () => {
+  const machine = started([
+    defineService("once", { command: ["/x"], restart: "never" }),
+  ]);
+  assertEquals(machine.state.mode, "nominal");
+  machine.send(machine.exit("once", 1, "SIGKILL"));
+  assertEquals(machine.state.mode, "degraded");
+});
+
+Deno.test("stepInit goes down in order at SIGTERM, SIGINT and SIGPWR", () => {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGPWR"]) {
+    const machine = started([web]);
+    machine.send({ kind: "signal", signal });
+    assertEquals(machine.state.mode, "shuttingDown");
+    for (const stage of ["terminate", "kill", "storage", "unmount"] as const) {
+      assertEquals(machine.stages().at(-1), stage);
+      machine.send({ kind: "stage-done", stage });
+    }
+    assertEquals(machine.stages().at(-1), "power");
+    assertEquals(machine.state.shutdown?.action, "poweroff");
+  }
+});
+
+Deno.test("stepInit ignores signals that mean nothing to it", () => {
+  const machine = started([web]);
+  machine.send({ kind: "signal", signal: "SIGUSR1" });
+  machine.send({ kind: "signal", signal: "__proto__" });
+  assertEquals(machine.state.shutdown, null);
+});
+
+Deno.test("stepInit goes down at once when the signal comes before the services", () => {
+  const machine = new Machine();
+  machine.send({ kind: "signal", signal: "SIGTERM" });
+  assertEquals(machine.stages(), ["terminate"]);
+  machine.send({ kind: "start", definitions: [web], safeMode: false });
+  assertEquals(machine.state.supervisor, null);
+});
+
+Deno.test("stepInit reaches power although nothing answers and no process dies", () => {
+  const machine = started([web]);
+  machine.stubborn.add("web");
+  machine.send(request({ kind: "power", action: "reboot" }));
+  machine.passTo(10 * 60_000);
+  assertEquals(machine.stages().slice(0, 5), [
+    "terminate",
+    "kill",
+    "storage",
+    "unmount",
+    "power",
+  ]);
+  // reboot(2) came back: it is tried again.
+  assert(machine.stages().filter((stage) => stage === "power").length > 1);
+});
+
+Deno.test("stepInit answers the host before it goes down, and a second request hurries", () => {
+  const machine = started([web]);
+  machine.stubborn.add("web");
+  machine.send(request({ kind: "power", action: "poweroff" }));
+  assertEquals(
+    machine.kinds().indexOf("answer") < machine.kinds().lastIndexOf("record"),
+    true,
+  );
+  const deadlineMs = machine.state.shutdown?.deadlineMs ?? 0;
+  machine.send(request({ kind: "power", action: "halt" }));
+  assertEquals(machine.state.shutdown?.action, "halt");
+  assert((machine.state.shutdown?.deadlineMs ?? Infinity) < deadlineMs);
+});
+
+Deno.test("stepInit answers each request with its status", () => {
+  const machine = new Machine();
+  const status = (
+    action: Parameters<typeof actionRequest>[0],
+  ): number | undefined => {
+    machine.send(request(action));
+    const answer = machine.effects.findLast((effect) =>
+      effect.kind === "answer"
+    );
+    return answer?.kind === "answer" ? answer.status : undefined;
+  };
+  const stop = { kind: "service", command: "stop", service: "web" } as const;
+  assertEquals(status(stop), CommandStatus.EBUSY);
+  machine.send({ kind: "start", definitions: [web], safeMode: false });
+  assertEquals(status(stop), CommandStatus.OK);
+  assertEquals(status({ ...stop, service: "none" }), CommandStatus.ENOENT);
+  assertEquals(
+    status({ kind: "refused", status: CommandStatus.ENOSYS }),
+    CommandStatus.ENOSYS,
+  );
+  const payload = Uint8Array.of(1, 2, 3);
+  assertEquals(status({ kind: "ping", payload }), CommandStatus.OK);
+  const answer = machine.effects.at(-1);
+  assertEquals(
+    answer?.kind === "answer" ? answer.result : undefined,
+    payload,
+  );
+  assertEquals(
+    status({ kind: "safe-mode", isOn: true }),
+    CommandStatus.OK,
+  );
+  assertEquals(machine.state.mode, "safe");
+  assertEquals(
+    status({ kind: "safe-mode", isOn: false }),
+    CommandStatus.OK,
+  );
+  assertEquals(machine.state.mode, "nominal");
+  machine.send({ kind: "signal", signal: "SIGTERM" });
+  assertEquals(status(stop), CommandStatus.EBUSY);
+});
+
+Deno.test("stepInit starts only services of safe mode when it starts in safe mode", () => {
+  const radio = defineService("radio", { command: ["/r"], safeMode: true });
+  const machine = started([web, radio], {}, true);
+  const spawned = machine.effects.flatMap((effect) =>
+    effect.kind === "service" && effect.effect.kind === "spawn"
+      ? [effect.effect.service]
+      : []
+  );
+  assertEquals(spawned, ["radio"]);
+  assertEquals(machine.state.mode, "safe");
+});
+
+Deno.test("stepInit sends HEALTH when it is ready and then at its interval, one after a pause", () => {
+  const machine = started([web]);
+  const count = () =>
+    machine.kinds().filter((kind) => kind === "health").length;
+  assertEquals(count(), 1);
+  machine.passTo(9_999);
+  assertEquals(count(), 1);
+  machine.passTo(30_000);
+  assertEquals(count(), 4);
+  machine.nowMs = 500_000;
+  machine.send({ kind: "time" });
+  assertEquals(count(), 5);
+});
+
+Deno.test("stepInit counts a boot as healthy once, a while after READY", () => {
+  const machine = started([web]);
+  machine.passTo(HEALTHY_AFTER_MS - 1);
+  assertEquals(machine.kinds().includes("healthy"), false);
+  machine.passTo(3 * HEALTHY_AFTER_MS);
+  assertEquals(machine.kinds().filter((kind) => kind === "healthy").length, 1);
+});
+
+Deno.test("stepInit pets the watchdog at its interval while everything lives", () => {
+  const machine = started([web], { petIntervalMs: 5_000 });
+  machine.passTo(20_000);
+  assertEquals(machine.kinds().filter((kind) => kind === "pet").length, 5);
+});
+
+Deno.test("stepInit lets the watchdog starve when storage does not answer, and says so once", () => {
+  const machine = started([web], { petIntervalMs: 5_000 });
+  machine.passTo(5_000);
+  machine.send({ kind: "storage-pending", sinceMs: 5_000 });
+  machine.passTo(5_000 + STORAGE_LIMIT_MS - 1);
+  const before = machine.kinds().filter((kind) => kind === "pet").length;
+  machine.passTo(60_000);
+  assertEquals(machine.kinds().filter((kind) => kind === "pet").length, before);
+  assertEquals(machine.kinds().filter((kind) => kind === "say").length, 1);
+  machine.send({ kind: "storage-pending", sinceMs: null });
+  machine.passTo(65_000);
+  assertEquals(
+    machine.kinds().filter((kind) => kind === "pet").length,
+    before + 1,
+  );
+});
+
+Deno.test("stepInit lets the watchdog starve when a critical service is down for good", () => {
+  const machine = started(
+    [
+      defineService("main", {
+        command: ["/m"],
+        critical: true,
+        restart: "never",
+      }),
+    ],
+    { petIntervalMs: 1_000 },
+  );
+  machine.passTo(10_000);
+  machine.send(machine.exit("main", 1, "SIGSEGV"));
+  const before = machine.kinds().filter((kind) => kind === "pet").length;
+  machine.passTo(30_000);
+  assertEquals(machine.kinds().filter((kind) => kind === "pet").length, before);
+});
+
+Deno.test("stepInit leaves the watchdog armed in the last stage", () => {
+  const machine = started([], { petIntervalMs: 1_000 });
+  machine.send({ kind: "signal", signal: "SIGTERM" });
+  for (const stage of ["terminate", "kill", "storage", "unmount"] as const) {
+    machine.send({ kind: "stage-done", stage });
+  }
+  const before = machine.kinds().filter((kind) => kind === "pet").length;
+  machine.passTo(60_000);
+  assertEquals(machine.kinds().filter((kind) => kind === "pet").length, before);
+});
+
+Deno.test("initDeadlineMs is null when only news can change anything", () => {
+  assertEquals(initDeadlineMs(new Machine().state), null);
+});
