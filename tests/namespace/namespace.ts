@@ -83,7 +83,7 @@ export async function startInit(
       "--no-check",
       "--quiet",
       "-A",
-      url.pathname,
+      decodeURIComponent(url.pathname),
       ...(options.args ?? []),
     ],
     stdin: options.input === undefined ? "null" : "piped",
