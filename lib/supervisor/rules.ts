@@ -217,14 +217,11 @@ function decide(turn: Turn, index: number): void {
     }
     return;
   }
-  if (stopping === "requested") {
-    apply(turn, index, { kind: "start" });
-    return;
-  }
   if (!isUp) {
     apply(turn, index, { kind: "tick" }, mayStart(turn, index));
     return;
   }
+  // What it becomes after the exit is decided after the exit.
   if (stopping !== null) return;
   const required = requirements(turn, index);
   if (required !== "ready" && mayComeDown(turn, index)) {

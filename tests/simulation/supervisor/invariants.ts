@@ -20,6 +20,8 @@ export interface Books {
   readonly dueMs: Map<string, number>;
   /** When restarts were decided. */
   readonly backoffsMs: Map<string, readonly number[]>;
+  /** Who is isolated. */
+  readonly isolated: Set<string>;
 }
 
 /** A rule was broken. */
@@ -124,6 +126,13 @@ export function checkState(
     if (
       mayBeUp && service.kind === "pending" && service.reason !== "finished"
     ) {
+      const isFree = instance === null && !record.isIsolated;
+      const hasFailed = (graph.requires[index] ?? [])
+        .some((other) => records[other]?.state.kind === "failed");
+      check(
+        !isFree || !hasFailed,
+        `${name} fails with what it requires, and does not wait for it`,
+      );
       const status = statusOf(state, name);
       check(
         instance !== null || record.isIsolated ||

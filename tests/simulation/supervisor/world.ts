@@ -80,6 +80,8 @@ class World {
   #isCalm = false;
   #processes: Process[] = [];
   #children: Child[] = [];
+  /** Who broke a promise in this step, and is stopped out of order. */
+  readonly #broken = new Set<string>();
   /** Notices of an empty cgroup that are under way, by service. */
   readonly #notices = new Map<string, number>();
   readonly #instances = new Set<number>();
@@ -101,6 +103,7 @@ class World {
       failures: new Map(),
       dueMs: new Map(),
       backoffsMs: new Map(),
+      isolated: new Set(),
     };
     // Freezing every state is slow; one seed in 16 shows that none is written to.
     this.#freezes = scenario.seed % 16 === 0;
@@ -173,6 +176,7 @@ class World {
     if (this.#freezes) deepFreeze(this.#state);
     const before = this.#state;
     this.#before = before;
+    this.#broken.clear();
     const { state, effects } = stepSupervisor(
       before,
       event,
@@ -278,6 +282,13 @@ class World {
       !isFirst || !this.#scenario.hasCgroups || !this.#isPopulated(service),
       `nothing of ${service} is left in its cgroup when a run begins`,
     );
+    if (phase !== "post" && isFirst) {
+      check(
+        !this.#books.isolated.has(service),
+        `${service} is not started while it is isolated`,
+      );
+      this.#checkSoftOrder(service);
+    }
     if (phase !== "post") {
       for (const other of definition.requires) {
         check(
@@ -343,6 +354,53 @@ class World {
       pid: process.pid,
       hasCgroup: this.#scenario.hasCgroups,
     }];
+  }
+
+  /** Whoever is waited for, and is just starting, has its first outcome before a service starts. */
+  #checkSoftOrder(service: string): void {
+    const { graph, records } = this.#state;
+    const index = graph.indexOf.get(service) ?? -1;
+    for (const other of graph.soft[index] ?? []) {
+      const name = graph.names[other] ?? "";
+      const before = this.#before.records.find((one) =>
+        one.definition.name === name
+      );
+      const after = records[other];
+      const isStarting = before?.state.kind === "starting" &&
+        after?.state.kind === "starting" &&
+        after.state.stopping === null &&
+        before.instance?.number === after.instance?.number;
+      const isToBeUp = after?.isWanted === true &&
+        (!this.#state.isSafeMode ||
+          this.#state.isAllowedInSafeMode[other] === true);
+      check(
+        !isStarting || !isToBeUp,
+        `${service} waits for ${name}, which is starting`,
+      );
+    }
+  }
+
+  /** Whoever requires a service is down before that is asked to stop, unless it broke a promise. */
+  #checkStopOrder(service: string): void {
+    const { graph, records, shutdown } = this.#state;
+    const index = graph.indexOf.get(service) ?? -1;
+    const state = records[index]?.state;
+    if (state?.kind !== "starting" && state?.kind !== "running") return;
+    const isOrderly = ["requested", "restart", "dependency"].includes(
+      state.stopping ?? "",
+    );
+    if (!isOrderly || this.#broken.has(service) || shutdown?.urgency === 2) {
+      return;
+    }
+    for (const other of graph.requiredBy[index] ?? []) {
+      const name = graph.names[other] ?? "";
+      const isLeft =
+        records[other]?.instance?.termination?.stage === "abandoned";
+      check(
+        isLeft || this.#live(name) === undefined,
+        `${name}, which requires ${service}, is down before ${service} is asked to stop`,
+      );
+    }
   }
 
   /** A process that wants to exit can do so only while it runs. */
@@ -432,6 +490,7 @@ class World {
       });
       this.#books.up.delete(service);
       this.#send({ kind: "exited", service, instance, exit });
+      this.#repeatExit(process);
     });
   }
 
@@ -486,6 +545,9 @@ class World {
           process.life !== "reaped",
         "no reaped process is signalled, and none of another service",
       );
+    }
+    if (signal !== "SIGKILL" && signal !== "SIGCONT" && pid !== null) {
+      this.#checkStopOrder(service);
     }
     if (scope === "cgroup") {
       check(
@@ -619,6 +681,18 @@ class World {
     }
   }
 
+  /** The same exit, told again. */
+  #repeatExit(process: Process): void {
+    const { service, instance, exit } = process;
+    const step = stepSupervisor(
+      this.#state,
+      { kind: "exited", service, instance, exit },
+      this.#nowMs,
+      0,
+    );
+    check(step.state === this.#state, "an exit that is told twice counts once");
+  }
+
   /** Somebody meddled: failures are forgiven, so the books can't hold anyone to a backoff. */
   #forgive(): void {
     this.#books.failures.clear();
@@ -632,6 +706,12 @@ class World {
     if (code === "SERVICE_UNKILLABLE") this.#tally.unkillable++;
     if (service === null) return;
     const { up, upSinceMs, failures, dueMs, backoffsMs } = this.#books;
+    const promises = [
+      "SERVICE_START_TIMEOUT",
+      "SERVICE_WATCHDOG_MISSED",
+      "SERVICE_UNHEALTHY",
+    ];
+    if (promises.includes(code)) this.#broken.add(service);
     const index = this.#state.graph.indexOf.get(service) ?? -1;
     const record = this.#state.records[index];
     check(record !== undefined, "an event is about a known service");
@@ -669,7 +749,10 @@ class World {
       failures.set(service, count + 1);
       backoffsMs.set(service, [...backoffsMs.get(service) ?? [], this.#nowMs]);
       // A restart that was asked for, and waited for others to come down, is not held up.
-      if (this.#before.records[index]?.isRestartRequested) return;
+      if (this.#before.records[index]?.isRestartRequested) {
+        failures.delete(service);
+        return;
+      }
       dueMs.set(
         service,
         this.#nowMs +
@@ -701,6 +784,7 @@ class World {
     this.#send({ kind: "leave-safe-mode" });
     this.#send({ kind: "reload", definitions: this.#scenario.definitions });
     for (const { name } of this.#scenario.definitions) {
+      this.#books.isolated.delete(name);
       this.#send({ kind: "command", command: "resume", service: name });
     }
     for (const process of this.#processes) process.isStopped = false;

@@ -801,6 +801,57 @@ Deno.test("stepSupervisor does not believe an empty cgroup before the exit is re
   harness.send({ kind: "start-all" }).take();
   harness.cgroup("web", false).expect({ web: "running" });
   assertEquals(harness.take(), []);
+  harness.exit("web", 1).expect({ web: "backoff" });
+});
+
+Deno.test("stepSupervisor counts an exit once although it is told again before the cgroup is empty", () => {
+  const harness = new Harness(
+    service("daemon", { readiness: background, stop: cgroupStop }),
+    service("web"),
+  );
+  harness.hasCgroup = true;
+  harness.send({ kind: "start-all" }).exit("daemon").exit("web", 1);
+  const before = harness.state;
+  harness.exit("daemon").exit("web", 1);
+  assertStrictEquals(harness.state, before);
+});
+
+Deno.test("stepSupervisor clears what a pre command left although the main process can't be made", () => {
+  const harness = new Harness(service("web", { pre: [["/bin/a"]] }));
+  harness.hasCgroup = true;
+  harness.send({ kind: "start-all" });
+  harness.answersSpawn = false;
+  harness.exit("web").take();
+  const instance = harness.instanceOf("web");
+  harness.send({
+    kind: "spawn-failed",
+    service: "web",
+    instance,
+    error: "ENOENT",
+  });
+  assertEquals(harness.take(), ["check-cgroup web"]);
+  harness.cgroup("web", true);
+  assertEquals(harness.take(), ["SIGTERM web cgroup", "SIGCONT web cgroup"]);
+});
+
+Deno.test("stepSupervisor sees a missed heartbeat although a stop waits for others, and does not spin", () => {
+  const harness = Harness.started(
+    service("db", { readiness: sdNotify, health: { watchdogMs: 500 } }),
+    service("web", { requires: ["db"] }),
+  );
+  harness.notify("db").command("stop", "db").take();
+  harness.wait(500);
+  assertEquals(harness.take(), ["SIGTERM db group", "SIGCONT db group"]);
+  const dueMs = nextDeadlineMs(harness.state);
+  assert(dueMs !== null && dueMs > harness.nowMs, "what is due was done");
+});
+
+Deno.test("stepSupervisor starts nothing after all-stopped, not even a post command", () => {
+  const harness = Harness.started(service("web", { post: [["/bin/a"]] }));
+  harness.send({ kind: "shutdown" }).wait(15_000);
+  assertEquals(harness.take().at(-1), "all-stopped");
+  harness.exit("web", "SIGKILL");
+  assertEquals(harness.take(), []);
 });
 
 Deno.test("stepSupervisor refuses a background process where no cgroup could track it", () => {
