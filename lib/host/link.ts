@@ -65,26 +65,41 @@ export class HostLink {
   #framesDropped = 0;
 
   /**
+   * Begins to listen.
+   *
+   * @param descriptor An open port, or a stream socket in its place, with
+   * O_NONBLOCK; the link's own from now on.
+   * @param poller Says when the port can be read or written.
+   * @param events Whom to tell; the functions must not throw.
+   * @throws {SystemError} If the descriptor can't be waited for.
+   */
+  constructor(descriptor: number, poller: Poller, events: LinkEvents) {
+    this.#descriptor = descriptor;
+    this.#poller = poller;
+    this.#events = events;
+    poller.add(
+      descriptor,
+      { read: true, write: true, edge: true },
+      (polled) => this.#onPolled(polled),
+    );
+  }
+
+  /**
    * Opens a port and begins to listen.
    *
    * @param path The port's device node.
    * @param poller Says when the port can be read or written.
    * @param events Whom to tell; the functions must not throw.
+   * @returns The link.
    * @throws {SystemError} ENOENT without such a port, EBUSY when another
    * program has it.
    */
-  constructor(path: string, poller: Poller, events: LinkEvents) {
-    this.#poller = poller;
-    this.#events = events;
-    this.#descriptor = open(path, ["readWrite", "nonblock"]);
+  static open(path: string, poller: Poller, events: LinkEvents): HostLink {
+    const descriptor = open(path, ["readWrite", "nonblock"]);
     try {
-      poller.add(
-        this.#descriptor,
-        { read: true, write: true, edge: true },
-        (polled) => this.#onPolled(polled),
-      );
+      return new HostLink(descriptor, poller, events);
     } catch (error) {
-      close(this.#descriptor);
+      close(descriptor);
       throw error;
     }
   }

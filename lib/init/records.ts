@@ -52,6 +52,12 @@ export function cutText(text: string, limitBytes: number): Uint8Array {
   return target.subarray(0, written);
 }
 
+/**
+ * How long after the last record the journal's image is written in place. The
+ * record is safe before; afterwards software that knows no journal sees it.
+ */
+const CHECKPOINT_DELAY_MS = 1_000;
+
 /** Writes event records. */
 export class Records {
   readonly #parts: RecordsParts;
@@ -59,6 +65,7 @@ export class Records {
   #lostCount = 0;
   #pending = 0;
   #isFailing = false;
+  #checkpointTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * Begins with nothing written.
@@ -114,7 +121,16 @@ export class Records {
       this.#isFailing = true;
     } finally {
       this.#setPending(-1);
+      this.#checkpointSoon(volume);
     }
+  }
+
+  #checkpointSoon(volume: Volume): void {
+    clearTimeout(this.#checkpointTimer);
+    this.#checkpointTimer = setTimeout(() => {
+      // What fails here fails again, and is said, with the next record.
+      volume.checkpoint().catch(() => {});
+    }, CHECKPOINT_DELAY_MS);
   }
 
   #setPending(change: 1 | -1): void {

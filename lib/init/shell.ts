@@ -391,7 +391,7 @@ class Shell {
       return;
     }
     try {
-      this.#link = new HostLink(path, this.#poller, {
+      this.#link = HostLink.open(path, this.#poller, {
         onFrame: (frame) => this.#received(frame),
         onConnected: (isConnected) =>
           this.#log.debug(`host ${isConnected ? "connected" : "away"}`),
