@@ -114,8 +114,8 @@ class Container {
   readonly #cleanup = new AsyncDisposableStack();
   /** The command's process id, until it was reaped: after that it may be another's. */
   #child: number | undefined;
-  /** Whether the command's group was made the foreground of our terminal. */
-  #ownsForeground = false;
+  /** The command's group, if it was made the foreground of our terminal. */
+  #foreground: number | undefined;
   /** SIGHUP and SIGCONT that the kernel sends because we gave the terminal up. */
   #expected = new Set<number>();
   /** Between our being continued and the signal that says so. */
@@ -145,10 +145,10 @@ class Container {
     const ignored = this.#inherited.ignored;
     const isIgnored = (name: SignalName): boolean =>
       ignored.includes(SIGNALS[name]);
-    const handling = this.#listen(
-      LISTENED.filter((name) => !isIgnored(name)),
-      true,
-    );
+    const handling = this.#listen([
+      "SIGCHLD",
+      ...LISTENED.filter((name) => !isIgnored(name)),
+    ]);
     const poller = new Poller({ onError: (error) => this.#note(`${error}`) });
     this.#cleanup.defer(() => poller.close());
     this.#listenRealTime(
@@ -158,7 +158,7 @@ class Container {
 
     const failure = this.#start();
     if (failure !== undefined) return failure;
-    this.#listen(LISTENED.filter(isIgnored), false);
+    this.#listen(LISTENED.filter(isIgnored));
     this.#listenRealTime(
       poller,
       REAL_TIME.filter((signal) => ignored.includes(signal)),
@@ -184,24 +184,17 @@ class Container {
     }
   }
 
-  #listen(also: readonly SignalName[], reap: boolean): SignalHandling {
+  #listen(names: readonly SignalName[]): SignalHandling {
     const handling = setupSignals({
       shutdown: [],
-      also,
+      also: names,
       // Reaping is ours, in #reap, which looks at the command before.
       reap: false,
       onSignal: (name) => this.#onSignal(SIGNALS[name]),
       onError: (error) => this.#note(`${error}`),
     });
     this.#cleanup.use(handling);
-    if (!reap) return handling;
-    const children = setupSignals({
-      shutdown: [],
-      also: ["SIGCHLD"],
-      reap: false,
-    });
-    this.#cleanup.use(children);
-    return children;
+    return handling;
   }
 
   #listenRealTime(poller: Poller, signals: readonly number[]): void {
@@ -223,7 +216,7 @@ class Container {
 
   /** Starts the command; returns an exit code if that failed. */
   #start(): number | undefined {
-    const [name = "", ...rest] = this.#options.command;
+    const [name = ""] = this.#options.command;
     let file: string;
     try {
       file = resolveCommand(name, Deno.env.get("PATH"));
@@ -303,7 +296,7 @@ class Container {
 
   /** Makes the command the foreground, where spawn could not (glibc before 2.35). */
   #handTerminal(child: number): void {
-    this.#ownsForeground = true;
+    this.#foreground = child;
     this.#withTerminal(() => {
       if (foregroundGroup(STANDARD_INPUT) === this.#place.processGroup) {
         setForegroundGroup(STANDARD_INPUT, child);
@@ -313,11 +306,15 @@ class Container {
 
   /** Whoever started us may go on using the terminal. */
   #takeTerminalBack(): void {
-    if (!this.#ownsForeground) return;
-    this.#ownsForeground = false;
+    const group = this.#foreground;
+    if (group === undefined) return;
+    this.#foreground = undefined;
     this.#withTerminal(() => {
-      // Only from a group that is gone, or of ours.
-      if (foregroundGroup(STANDARD_INPUT) !== this.#place.processGroup) {
+      const foreground = foregroundGroup(STANDARD_INPUT);
+      if (foreground === undefined) return;
+      // A shell that has the terminal back, because we are in its background,
+      // keeps it; the command's group and one that has died don't.
+      if (foreground === group || !killGroup(foreground, 0)) {
         setForegroundGroup(STANDARD_INPUT, this.#place.processGroup);
       }
     });
@@ -333,11 +330,12 @@ class Container {
   }
 
   #onSignal(signal: number): void {
+    if (signal === SIGNALS.SIGCHLD) return; // it has woken the loop
     if (this.#expected.delete(signal)) return;
     if (signal === SIGNALS.SIGCONT) {
       this.#continued = false;
       const child = this.#child;
-      if (this.#ownsForeground && child !== undefined) {
+      if (this.#foreground !== undefined && child !== undefined) {
         this.#handTerminal(child);
       }
     }
@@ -398,8 +396,9 @@ class Container {
    * started directly would not have stopped at all.
    */
   #followStop(child: number): void {
+    if (this.#foreground === undefined) return;
     const stop = takeStop(child);
-    if (stop === undefined || !this.#ownsForeground || this.#continued) return;
+    if (stop === undefined || this.#continued) return;
     if (!JOB_CONTROL.includes(stop)) return;
     stopSelf("SIGTSTP");
     this.#withTerminal(() => {

@@ -324,7 +324,7 @@ function addFileActions(
     }
   }
   const highest = Math.max(2, ...wanted.keys());
-  for (let target = 3; target < highest; target++) {
+  for (const target of openBetween(3, highest)) {
     if (wanted.has(target)) continue;
     add(
       libcFunctions.posix_spawn_file_actions_addclose(actions, target),
@@ -347,6 +347,27 @@ function addFileActions(
       "posix_spawn_file_actions_addchdir_np",
     );
   }
+}
+
+/**
+ * Numbers that may be open and must be closed one by one, below the highest that
+ * is granted. Where that is far, only those that are open are named.
+ */
+function openBetween(first: number, end: number): number[] {
+  const NEAR = 64;
+  if (end > NEAR) {
+    try {
+      return [...Deno.readDirSync("/proc/self/fd")]
+        .map((entry) => Number(entry.name))
+        .filter((number) => number >= first && number < end);
+    } catch {
+      // No /proc yet: name them all.
+    }
+  }
+  return Array.from(
+    { length: Math.max(0, end - first) },
+    (_, index) => first + index,
+  );
 }
 
 /** One `dup2` of the child. */

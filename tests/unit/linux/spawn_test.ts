@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
-import { close, isOpen, pipe, read, write } from "../../../lib/linux/file.ts";
+import {
+  close,
+  duplicate,
+  isOpen,
+  pipe,
+  read,
+  write,
+} from "../../../lib/linux/file.ts";
 import { drainChildExits, waitForExit } from "../../../lib/linux/process.ts";
 import {
   descriptorMoves,
@@ -204,6 +211,18 @@ Deno.test("spawn closes the numbers between granted descriptors", () => {
   assert(isOpen(reader));
   close(reader);
   close(writer);
+});
+
+Deno.test("spawn closes what is open below a granted number that is far away", () => {
+  const [reader, writer] = pipe();
+  duplicate(reader, 90, false);
+  duplicate(reader, 900, false);
+  const text = output({
+    argv: ["/bin/ls", "/proc/self/fd"],
+    descriptors: { 800: writer },
+  });
+  assertEquals(text.trim().split("\n").sort(), ["0", "1", "2", "3", "800"]);
+  for (const descriptor of [90, 900, reader, writer]) close(descriptor);
 });
 
 Deno.test("resolveCommand searches as a shell does", () => {
