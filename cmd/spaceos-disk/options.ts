@@ -78,7 +78,7 @@ export function parseArguments(
       continue;
     }
     const [name, inline] = splitOption(arg, table);
-    const option = table[name];
+    const option = Object.hasOwn(table, name) ? table[name] : undefined;
     if (option === undefined) {
       throw usageError(`unknown option ${arg.split("=")[0]}`);
     }

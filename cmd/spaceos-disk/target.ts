@@ -5,7 +5,15 @@
  * @module
  */
 
-import { close, open, pread, sizeBytes, status } from "../../lib/linux/file.ts";
+import { SystemError } from "../../lib/linux/error.ts";
+import {
+  close,
+  type FileStatus,
+  open,
+  pread,
+  sizeBytes,
+  status,
+} from "../../lib/linux/file.ts";
 import {
   type FileBlockDevice,
   openFileDevice,
@@ -48,7 +56,7 @@ export async function openTarget(
   args: Arguments,
   access: "read" | "write",
 ): Promise<Target> {
-  const { kind } = status(path);
+  const { kind } = statusOf(path);
   if (kind !== "file" && kind !== "block device") {
     throw new CommandError(
       ExitCode.FAILED,
@@ -103,6 +111,20 @@ export async function withVolume<T>(
     }
   } finally {
     target.close();
+  }
+}
+
+function statusOf(path: string): FileStatus {
+  try {
+    return status(path);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENOENT") {
+      throw new CommandError(
+        ExitCode.FAILED,
+        `${path} is not there; expected a file or a block device`,
+      );
+    }
+    throw error;
   }
 }
 
