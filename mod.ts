@@ -71,6 +71,7 @@ export {
   SUPERBLOCK_SIZE_BYTES,
   type SuperblockInput,
 } from "./lib/wire/superblock.ts";
+export { formatUuid, parseUuid } from "./lib/wire/uuid.ts";
 export { WireError, type WireErrorParts } from "./lib/wire/error.ts";
 export {
   backoffDelayMs,
