@@ -65,6 +65,8 @@ export interface CommitterCounters {
 export interface CommitResult {
   /** The blocks that the device would not take, each with its error. */
   readonly failed: Map<number, unknown>;
+  /** Blocks that were not written, because the journal could not be freed. */
+  readonly blocked: Set<number>;
   /** The error of the flush that was to cover the caller's own writes. */
   flushError: unknown;
 }
@@ -138,19 +140,19 @@ export class Committer {
   }
 
   /**
-   * Makes changes durable. Each block may occur once.
+   * Makes changes durable. Each block may occur once. All of them are when the
+   * promise resolves, but for those that the result names.
    *
    * @param changes The changed blocks.
    * @param flushAll Whether writes that the caller made itself must be durable
    * with these.
-   * @returns The blocks that the device would not take, each with its error;
-   * all others are durable when the promise resolves.
+   * @returns What could not be done.
    */
   async commit(
     changes: readonly BlockChange[],
     flushAll: boolean = false,
   ): Promise<CommitResult> {
-    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    const result: CommitResult = emptyResult();
     let waiting = changes.slice();
     let first = true;
     do {
@@ -172,7 +174,7 @@ export class Committer {
    * @param block The block to write instead.
    */
   async settleAt(block: number): Promise<CommitResult> {
-    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    const result: CommitResult = emptyResult();
     if (this.#pending === null) return result;
     await this.#write(
       [{ block, image: this.#pending.image }],
@@ -189,7 +191,7 @@ export class Committer {
    * @param changes Changes that can harm nobody.
    */
   async commitAround(changes: readonly BlockChange[]): Promise<CommitResult> {
-    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    const result: CommitResult = emptyResult();
     await this.#write(changes, result, false);
     return result;
   }
@@ -201,7 +203,7 @@ export class Committer {
   async wipe(): Promise<void> {
     const block = this.#journalBlock;
     if (block === null || !this.#spent || this.#pending !== null) return;
-    const result: CommitResult = { failed: new Map(), flushError: undefined };
+    const result: CommitResult = emptyResult();
     const image = new Uint8Array(BLOCK_SIZE_BYTES);
     await this.#write([{ block, image }], result, false);
     this.#spent = false;
@@ -280,10 +282,7 @@ export class Committer {
       this.#spent = false;
     } else if (pending !== null && changes.length > 0) {
       if (failed.has(pending.block)) {
-        // The journal can't be freed: the rest is written without it.
-        for (const change of waiting) {
-          failed.set(change.block, failed.get(pending.block));
-        }
+        for (const change of waiting) result.blocked.add(change.block);
         return [];
       }
       this.#becomeSpent();
@@ -363,6 +362,10 @@ function joinRuns(writes: readonly Write[]): Write[] {
     images.forEach((part, index) => image.set(part, index * BLOCK_SIZE_BYTES));
     return { block, image };
   });
+}
+
+function emptyResult(): CommitResult {
+  return { failed: new Map(), blocked: new Set(), flushError: undefined };
 }
 
 function journalKindOf(block: number): JournalKind {

@@ -157,40 +157,79 @@ export function buildEventBlock(
   return image;
 }
 
+/** What the trailer of a block said before a record is added. */
+export interface TrailerState {
+  /** The number of the record in slot 0. */
+  readonly firstSequence: bigint;
+  /** The CRC copies, 0 where the trailer vouches for nothing. */
+  readonly recordCrcs: readonly number[];
+}
+
 /**
- * Adds one record to an event block image that has a trailer. Damaged slots are
- * cleared.
+ * Adds one record to an event block, and lets the trailer vouch for it.
  *
- * @param image The block's image; not changed.
- * @param firstSequence The number of the record in slot 0.
+ * @param image The block's image; changed in place.
+ * @param trailer What its trailer says.
  * @param slot The empty slot that the record goes to, 0..5.
- * @param record The record.
- * @returns A new image.
+ * @param record The 76 bytes of the record.
+ * @returns The CRC copies of the new trailer.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { addToEventBlock, buildEventBlock, readEventBlock } from "./event_block.ts";
+ * import { encodeEventRecord } from "../wire/event.ts";
+ * import { addToEventBlock, readEventBlock } from "./event_block.ts";
  *
- * const image = addToEventBlock(buildEventBlock(1n, []), 1n, 0, {
+ * const image = new Uint8Array(512);
+ * const trailer = { firstSequence: 1n, recordCrcs: [0, 0, 0, 0, 0, 0] };
+ * const record = encodeEventRecord({
  *   timestamp: 5,
  *   severity: 1,
  *   eventCode: 2,
  *   payload: new Uint8Array([3]),
  * });
+ * addToEventBlock(image, trailer, 0, record);
  * assertEquals(readEventBlock(image).slots[0]?.kind, "record");
  * ```
  */
 export function addToEventBlock(
   image: Uint8Array,
-  firstSequence: bigint,
+  trailer: TrailerState,
   slot: number,
-  record: EventRecord,
-): Uint8Array<ArrayBuffer> {
-  const before = readEventBlock(image);
-  const records = before.slots.map((content, index) => {
-    if (index === slot) return record;
-    return content.kind === "record" ? content.record : null;
-  });
-  return buildEventBlock(firstSequence, records);
+  record: Uint8Array,
+): number[] {
+  const recordCrcs = trailer.recordCrcs.slice();
+  recordCrcs[slot] = recordCrc(record);
+  image.set(record, slot * EVENT_RECORD_SIZE_BYTES);
+  image.set(
+    encodeEventTrailer({ sequence: trailer.firstSequence, recordCrcs }),
+    EVENT_TRAILER_OFFSET,
+  );
+  return recordCrcs;
+}
+
+/**
+ * Whether a block has a valid trailer that vouches for no record, so that it
+ * would number whatever records a torn write leaves beside it.
+ *
+ * @param image The 512 bytes of the block.
+ * @returns False if there is no valid trailer.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { buildEventBlock, isTrailerUnvouching } from "./event_block.ts";
+ *
+ * assertEquals(isTrailerUnvouching(new Uint8Array(512)), false);
+ * assertEquals(isTrailerUnvouching(buildEventBlock(1n, [])), true);
+ * ```
+ */
+export function isTrailerUnvouching(image: Uint8Array): boolean {
+  const bytes = image.subarray(EVENT_TRAILER_OFFSET, BLOCK_SIZE_BYTES);
+  if (isZero(bytes)) return false;
+  try {
+    return decodeEventTrailer(bytes).recordCrcs.every((crc) => crc === 0);
+  } catch {
+    return false;
+  }
 }

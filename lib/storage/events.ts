@@ -16,14 +16,15 @@
  * @module
  */
 
-import type { EventRecord } from "../wire/event.ts";
+import { encodeEventRecord, type EventRecord } from "../wire/event.ts";
 import {
   addToEventBlock,
-  buildEventBlock,
   type EventBlock,
   EVENTS_PER_BLOCK,
+  isTrailerUnvouching,
   readEventBlock,
 } from "./event_block.ts";
+import { BLOCK_SIZE_BYTES } from "./device.ts";
 import { StorageError } from "./error.ts";
 import { EVENT_BLOCK_COUNT } from "./layout.ts";
 
@@ -40,11 +41,15 @@ export interface StoredEvent extends EventRecord {
   readonly slot: number;
 }
 
+const NO_CRCS: readonly number[] = [0, 0, 0, 0, 0, 0];
+
 interface Head {
   readonly ringBlock: number;
   readonly firstSequence: bigint;
   /** The next slot to fill; 6 when the block is full. */
   readonly used: number;
+  /** What the block's trailer vouches for. */
+  readonly recordCrcs: readonly number[];
 }
 
 /**
@@ -66,7 +71,8 @@ interface Head {
  */
 export class EventRing {
   readonly #images: (Uint8Array<ArrayBuffer> | null)[];
-  readonly #blocks: (EventBlock | null)[];
+  /** Read when they are asked for: an append need not. */
+  readonly #blocks: (EventBlock | null | undefined)[];
   readonly #unusable = new Set<number>();
   #ordered: StoredEvent[] = [];
   #head: Head | null = null;
@@ -80,9 +86,7 @@ export class EventRing {
    */
   constructor(images: readonly (Uint8Array<ArrayBuffer> | null)[]) {
     this.#images = images.map((image) => image === null ? null : image.slice());
-    this.#blocks = this.#images.map((image) =>
-      image === null ? null : readEventBlock(image)
-    );
+    this.#blocks = this.#images.map(() => undefined);
     for (const [index, image] of this.#images.entries()) {
       if (image === null) this.#unusable.add(index);
     }
@@ -114,7 +118,13 @@ export class EventRing {
 
   /** What a block of the ring holds, or null if it can't be read. */
   block(ringBlock: number): EventBlock | null {
-    return this.#blocks[ringBlock] ?? null;
+    let block = this.#blocks[ringBlock];
+    if (block === undefined) {
+      const image = this.#images[ringBlock] ?? null;
+      block = image === null ? null : readEventBlock(image);
+      this.#blocks[ringBlock] = block;
+    }
+    return block;
   }
 
   /** Whether a block is excluded from new writes. */
@@ -154,9 +164,8 @@ export class EventRing {
    * numbers.)
    */
   isFree(ringBlock: number): boolean {
-    const block = this.#blocks[ringBlock] ?? null;
-    return block === null || block.firstSequence === null ||
-      block.vouched.some((crc) => crc !== 0);
+    const image = this.#images[ringBlock];
+    return !image || !isTrailerUnvouching(image);
   }
 
   /** Starts a batch of appends on top of the durable state. */
@@ -174,7 +183,7 @@ export class EventRing {
     }
     for (const [ringBlock, image] of batch.changes()) {
       this.#images[ringBlock] = image;
-      this.#blocks[ringBlock] = readEventBlock(image);
+      this.#blocks[ringBlock] = undefined;
       this.#unusable.delete(ringBlock);
     }
     this.#ordered.push(...batch.appended);
@@ -198,9 +207,7 @@ export class EventRing {
   relocated(from: number, to: number, image: Uint8Array<ArrayBuffer>): void {
     for (const [ringBlock, content] of [[to, image], [from, null]] as const) {
       this.#images[ringBlock] = content;
-      this.#blocks[ringBlock] = content === null
-        ? null
-        : readEventBlock(content);
+      this.#blocks[ringBlock] = undefined;
     }
     this.#unusable.add(from);
     this.#unusable.delete(to);
@@ -211,8 +218,10 @@ export class EventRing {
   #order(): void {
     const numbered = new Map<bigint, StoredEvent>();
     const loose: StoredEvent[] = [];
-    for (const [ringBlock, block] of this.#blocks.entries()) {
-      for (const [slot, content] of (block?.slots ?? []).entries()) {
+    for (let ringBlock = 0; ringBlock < EVENT_BLOCK_COUNT; ringBlock++) {
+      for (
+        const [slot, content] of (this.block(ringBlock)?.slots ?? []).entries()
+      ) {
         if (content.kind !== "record") continue;
         const { record, sequence } = content;
         const event = { ...record, sequence, ringBlock, slot };
@@ -231,7 +240,8 @@ export class EventRing {
   #findHead(): void {
     let head: Head | null = null;
     let next = 1n;
-    for (const [ringBlock, block] of this.#blocks.entries()) {
+    for (let ringBlock = 0; ringBlock < EVENT_BLOCK_COUNT; ringBlock++) {
+      const block = this.block(ringBlock);
       if (block === null || block.firstSequence === null) continue;
       const used = usedSlots(block);
       const end = block.firstSequence + BigInt(used);
@@ -244,6 +254,10 @@ export class EventRing {
           ringBlock,
           firstSequence: block.firstSequence,
           used: open ? used : EVENTS_PER_BLOCK,
+          // A plain trailer numbers all records; the next one vouches for them.
+          recordCrcs: block.trailer === "plain"
+            ? block.slots.map((slot) => slot.kind === "record" ? slot.crc : 0)
+            : block.vouched,
         };
       }
       if (end > next) next = end;
@@ -252,11 +266,22 @@ export class EventRing {
     const newest = this.#ordered.at(-1);
     if (newest !== undefined && newest.sequence === null) {
       this.#head = null;
-      this.#startAt = (newest.ringBlock + 1) % EVENT_BLOCK_COUNT;
+      this.#startAt = this.#freshBlockAfter(newest.ringBlock);
     } else {
       this.#head = head;
       this.#startAt = 0;
     }
+  }
+
+  /** The next empty block, or the next block if none is empty. */
+  #freshBlockAfter(ringBlock: number): number {
+    const next = (ringBlock + 1) % EVENT_BLOCK_COUNT;
+    for (let step = 0; step < EVENT_BLOCK_COUNT; step++) {
+      const candidate = (next + step) % EVENT_BLOCK_COUNT;
+      const block = this.block(candidate);
+      if (block?.slots.every((slot) => slot.kind === "empty")) return candidate;
+    }
+    return next;
   }
 }
 
@@ -329,11 +354,15 @@ export class EventBatch {
    * Plans one append.
    *
    * @param record The record.
+   * @param bytes Its 76 bytes, if the caller has them.
    * @returns The number that it gets, or null if the batch must be durable
    * first: the record would push out one of this very batch.
    * @throws {StorageError} EIO if no block of the ring can be written.
    */
-  append(record: EventRecord): bigint | null {
+  append(
+    record: EventRecord,
+    bytes: Uint8Array = encodeEventRecord(record),
+  ): bigint | null {
     let head = this.head;
     if (head === null || head.used >= EVENTS_PER_BLOCK) {
       const ringBlock = this.#ring.following(head?.ringBlock ?? null);
@@ -341,20 +370,26 @@ export class EventBatch {
         throw new StorageError("EIO", "no block of the event ring is usable");
       }
       if (this.#changes.has(ringBlock)) return null;
-      head = { ringBlock, firstSequence: this.nextSequence, used: 0 };
+      head = {
+        ringBlock,
+        firstSequence: this.nextSequence,
+        used: 0,
+        recordCrcs: NO_CRCS,
+      };
       this.started.add(ringBlock);
-      this.#changes.set(ringBlock, buildEventBlock(head.firstSequence, []));
+      this.#changes.set(ringBlock, new Uint8Array(BLOCK_SIZE_BYTES));
     }
     const { ringBlock, firstSequence, used } = head;
-    const base = this.#changes.get(ringBlock) ?? this.#ring.image(ringBlock) ??
-      buildEventBlock(firstSequence, []);
-    this.#changes.set(
-      ringBlock,
-      addToEventBlock(base, firstSequence, used, record),
-    );
+    let image = this.#changes.get(ringBlock);
+    if (image === undefined) {
+      image = new Uint8Array(BLOCK_SIZE_BYTES);
+      image.set(this.#ring.image(ringBlock) ?? image);
+      this.#changes.set(ringBlock, image);
+    }
+    const recordCrcs = addToEventBlock(image, head, used, bytes);
     const sequence = firstSequence + BigInt(used);
     this.nextSequence = sequence + 1n;
-    this.head = { ringBlock, firstSequence, used: used + 1 };
+    this.head = { ringBlock, firstSequence, used: used + 1, recordCrcs };
     const stored = { ...record, payload: record.payload.slice() };
     this.appended.push({ ...stored, sequence, ringBlock, slot: used });
     return sequence;

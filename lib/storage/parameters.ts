@@ -184,6 +184,11 @@ export class ParameterTable {
     return this.#unusable.has(block);
   }
 
+  /** How many blocks are excluded from new writes. */
+  get excludedCount(): number {
+    return this.#unusable.size;
+  }
+
   /** Excludes a block (0..15) from new writes: the device refused one. */
   exclude(block: number): void {
     this.#unusable.add(block);
@@ -389,6 +394,12 @@ export class ParameterBatch {
     const slot = staged?.slot ?? this.#chooseSlot(parameterId);
     if (slot === undefined) {
       if (this.#staged.size > 0) return { kind: "later" };
+      if (table.excludedCount > 0 && table.size < PARAMETER_SLOT_COUNT) {
+        throw new StorageError(
+          "EIO",
+          `no usable slot for parameter ${parameterId}: ${table.excludedCount} blocks of the store fail`,
+        );
+      }
       throw new StorageError(
         "ENOSPC",
         `no free slot for parameter ${parameterId}: ${table.size} parameters in ${PARAMETER_SLOT_COUNT} slots`,

@@ -18,7 +18,7 @@
  */
 
 import type { Superblock } from "../wire/superblock.ts";
-import { encodeEventRecord, type EventRecord } from "../wire/event.ts";
+import type { EventRecord } from "../wire/event.ts";
 import {
   encodeParameterEntry,
   type ParameterEntry,
@@ -281,7 +281,6 @@ export class Volume {
         return ring.nextSequence;
       },
       append: async (record) => {
-        encodeEventRecord(record);
         const copy = { ...record, payload: record.payload.slice() };
         return await (this.#refuse() ?? this.#writer.append(copy));
       },

@@ -12,7 +12,7 @@
  * @module
  */
 
-import type { EventRecord } from "../wire/event.ts";
+import { encodeEventRecord, type EventRecord } from "../wire/event.ts";
 import type { ParameterEntry } from "../wire/parameter.ts";
 import type { BlockChange, CommitResult, Committer } from "./committer.ts";
 import { StorageError } from "./error.ts";
@@ -30,7 +30,11 @@ const MAXIMUM_BATCH = 64;
 const MAXIMUM_ATTEMPTS = 17;
 
 type Request =
-  | { readonly kind: "append"; readonly record: EventRecord }
+  | {
+    readonly kind: "append";
+    readonly record: EventRecord;
+    readonly bytes: Uint8Array;
+  }
   | {
     readonly kind: "set";
     readonly parameterId: number;
@@ -127,9 +131,15 @@ export class Writer {
     return this.#queue.length;
   }
 
-  /** Appends an event; resolves with its number when it is durable. */
+  /**
+   * Appends an event; resolves with its number when it is durable.
+   *
+   * @throws {WireError} At once, if a field is out of range.
+   */
   append(record: EventRecord): Promise<bigint> {
-    return this.#submit({ kind: "append", record });
+    // Refuses what is out of range before anything is planned.
+    const bytes = encodeEventRecord(record);
+    return this.#submit({ kind: "append", record, bytes });
   }
 
   /** Sets a parameter; resolves with the entry when it is durable. */
@@ -234,6 +244,11 @@ export class Writer {
       }
     }
     this.#remove(rejected);
+    if (rejected.length > 0) {
+      // If it was for want of blocks that work: the next one may try them again.
+      parameters.readmit();
+      events.readmit();
+    }
     return batch;
   }
 
@@ -242,7 +257,7 @@ export class Writer {
     const { request } = operation;
     switch (request.kind) {
       case "append": {
-        const sequence = batch.events.append(request.record);
+        const sequence = batch.events.append(request.record, request.bytes);
         if (sequence === null) return false;
         batch.planned.push({ operation, result: sequence });
         return true;
@@ -285,7 +300,7 @@ export class Writer {
       if (flushError === undefined) operation.resolve(undefined);
       else operation.reject(deviceError("flush", undefined, flushError));
     }
-    if (failed.size === 0) {
+    if (failed.size === 0 && result.blocked.size === 0) {
       parameters.apply(batch.parameters.changes());
       events.apply(batch.events);
       onDurable();
@@ -387,7 +402,10 @@ export class Writer {
     }
   }
 
-  /** Writes the newest entries of the journal's block into free blocks. */
+  /**
+   * Writes the newest entries of the journal's block into other blocks. These
+   * go unprotected for this one write, since the journal is what is in the way.
+   */
   async #relocateParameters(): Promise<void> {
     const { parameters, committer } = this.#options;
     const pending = committer.pending;
@@ -407,7 +425,6 @@ export class Writer {
     }
     const changes: BlockChange[] = [];
     for (const [block, image] of batch.changes()) {
-      if (!parameters.isFree(block)) return;
       changes.push({
         block: PARAMETER_FIRST_BLOCK + block,
         image,

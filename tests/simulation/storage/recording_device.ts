@@ -94,10 +94,10 @@ export class RecordingDevice implements BlockDevice {
 
   async flush(): Promise<void> {
     await Promise.resolve();
-    if (this.faults.failFlush?.(this.#pending)) {
-      throw new Error("injected: flush");
-    }
+    const fails = this.faults.failFlush?.(this.#pending) ?? false;
+    // As Linux does it: the error is told once, and the data is gone.
     this.#pending.clear();
+    if (fails) throw new Error("injected: flush");
     this.steps.push({ kind: "durable", only: null });
   }
 

@@ -1,0 +1,193 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { StorageError } from "../../../lib/storage/error.ts";
+import { openVolume } from "../../../lib/storage/volume.ts";
+import { codes, event, filled, makeDisk, range, reopen } from "./support.ts";
+
+Deno.test("an event block that can't be read costs its records, and appends pass it by", async () => {
+  const device = await makeDisk();
+  const first = await openVolume(device);
+  for (const code of range(1, 30)) await first.events.append(event(code));
+  await first.close();
+  const faults = { failRead: (block: number) => block === 18 };
+  device.faults = faults;
+  const volume = await openVolume(device);
+  assertEquals(volume.recovery.unreadableBlocks, [18]);
+  assertEquals(codes(volume), [...range(1, 6), ...range(13, 30)]);
+  device.steps.length = 0;
+  for (const code of range(31, 200)) await volume.events.append(event(code));
+  assert(
+    device.steps.every((step) => step.kind !== "write" || step.block !== 18),
+  );
+  const again = await reopen(device);
+  assertEquals(codes(again).slice(-80), range(121, 200));
+});
+
+Deno.test("a parameter block that can't be read costs its parameters", async () => {
+  const device = await makeDisk();
+  const first = await openVolume(device);
+  for (const id of range(1, 4)) await first.parameters.set(id, filled(1, id));
+  await first.close();
+  const bad = 1 +
+    range(0, 15).findIndex((block) =>
+      device.bytes[(block + 1) * 512 + 3] === 2
+    );
+  device.faults = { failRead: (block) => block === bad };
+  const volume = await openVolume(device);
+  assertEquals(volume.parameters.get(2), undefined);
+  assertEquals(volume.parameters.size, 3);
+  await volume.parameters.set(2, filled(2, 2));
+  await volume.parameters.set(1, filled(2, 1));
+  assertEquals((await reopen(device)).parameters.get(1)?.value, filled(2, 1));
+});
+
+for (const durable of [false, true]) {
+  const failing = (bad: (block: number) => boolean) =>
+    durable
+      ? { failFlush: (pending: ReadonlySet<number>) => [...pending].some(bad) }
+      : { failWrite: bad };
+  const how = durable ? "flush" : "write";
+
+  Deno.test(`an event block whose ${how} fails is evaded, and no record is lost`, async () => {
+    const device = await makeDisk();
+    const volume = await openVolume(device);
+    for (const code of range(1, 5)) await volume.events.append(event(code));
+    device.faults = failing((block) => block === 18 || block === 19);
+    for (const code of range(6, 40)) {
+      assertEquals(await volume.events.append(event(code)), BigInt(code));
+      const again = await reopen(device);
+      assertEquals(codes(again), range(1, code));
+    }
+    assert(volume.statistics.failedRounds > 0);
+    await Promise.all(
+      range(41, 70).map((code) => volume.events.append(event(code))),
+    );
+    assertEquals(codes(await reopen(device)), range(1, 70));
+  });
+
+  Deno.test(`a parameter block whose ${how} fails is evaded, and no value is lost`, async () => {
+    const device = await makeDisk();
+    const volume = await openVolume(device);
+    for (const id of range(1, 20)) {
+      await volume.parameters.set(id, filled(1, id));
+    }
+    device.faults = failing((block) => block === 2 || block === 5);
+    for (const id of range(1, 20)) {
+      await volume.parameters.set(id, filled(2, id));
+      const again = await reopen(device);
+      for (const other of range(1, 20)) {
+        const length = other <= id ? 2 : 1;
+        assertEquals(again.parameters.get(other)?.value, filled(length, other));
+      }
+    }
+  });
+
+  Deno.test(`a journal whose ${how} fails is given up, and the volume goes on`, async () => {
+    const device = await makeDisk();
+    const volume = await openVolume(device);
+    for (const id of range(1, 32)) {
+      await volume.parameters.set(id, filled(1, id));
+    }
+    await volume.checkpoint();
+    device.faults = failing((block) => block === 63);
+    for (const id of range(1, 32)) {
+      await volume.parameters.set(id, filled(2, id));
+    }
+    for (const code of range(1, 30)) await volume.events.append(event(code));
+    assertEquals(volume.hasJournal, false);
+    const again = await reopen(device);
+    assertEquals(codes(again), range(1, 30));
+    for (const id of range(1, 32)) {
+      assertEquals(again.parameters.get(id)?.value, filled(2, id));
+    }
+  });
+}
+
+Deno.test("a device that fails everything is told to each operation, and works again when it heals", async () => {
+  const device = await makeDisk();
+  const volume = await openVolume(device);
+  await volume.events.append(event(1));
+  await volume.parameters.set(1, filled(1, 1));
+  device.faults = { failWrite: () => true };
+  const changes: (() => Promise<unknown>)[] = [
+    () => volume.events.append(event(2)),
+    () => volume.parameters.set(1, filled(1, 2)),
+    () =>
+      volume.dataProducts.write({
+        name: "a",
+        dataProductClass: 1,
+        priority: 1,
+        data: filled(10, 1),
+      }),
+  ];
+  for (const change of changes) {
+    const error = await assertRejects(change, StorageError);
+    assertEquals(error.code, "EIO");
+  }
+  assertEquals(codes(volume), [1]);
+  assertEquals(volume.parameters.get(1)?.value, filled(1, 1));
+  device.faults = {};
+  await volume.events.append(event(3));
+  await volume.parameters.set(1, filled(1, 3));
+  const again = await reopen(device);
+  assertEquals(codes(again), [1, 3]);
+  assertEquals(again.parameters.get(1)?.value, filled(1, 3));
+});
+
+Deno.test("close releases the device and reports EIO when its last writes fail", async () => {
+  const device = await makeDisk();
+  let closed = 0;
+  device.close = () => {
+    closed++;
+  };
+  const volume = await openVolume(device);
+  await volume.events.append(event(1));
+  device.faults = { failWrite: () => true };
+  await assertRejects(() => volume.close(), StorageError, "EIO");
+  assertEquals(closed, 1);
+  // Nothing was lost: the journal holds it.
+  assertEquals(codes(await reopen(device)), [1]);
+});
+
+Deno.test("recovery that can't write in place serves the journal's content, and the volume goes on", async () => {
+  const device = await makeDisk();
+  const first = await openVolume(device);
+  for (const id of range(1, 32)) await first.parameters.set(id, filled(1, id));
+  await first.checkpoint();
+  await first.parameters.set(9, filled(3, 9));
+  const target =
+    (await reopen(device, { readOnly: true })).recovery.targetBlock;
+  device.faults = { failWrite: (block) => block === target };
+  const volume = await openVolume(device);
+  assertEquals(volume.recovery.journal, "ahead");
+  assertEquals(volume.parameters.get(9)?.value, filled(3, 9));
+  // The store is full and one block of it is lost: what needs the journal fails.
+  await assertRejects(
+    () => volume.parameters.set(9, filled(4, 9)),
+    StorageError,
+  );
+  assertEquals(volume.parameters.get(9)?.value, filled(3, 9));
+  assertEquals((await reopen(device)).parameters.get(9)?.value, filled(3, 9));
+});
+
+Deno.test("a failing flush rejects the data product that it was for, and only that", async () => {
+  const device = await makeDisk();
+  const volume = await openVolume(device);
+  device.faults = {
+    failFlush: (pending) => [...pending].some((block) => block > 33),
+  };
+  const product = {
+    name: "a",
+    dataProductClass: 1,
+    priority: 1,
+    data: filled(10, 1),
+  };
+  await assertRejects(() => volume.dataProducts.write(product), StorageError);
+  device.faults = {};
+  await volume.events.append(event(1));
+  await volume.dataProducts.write({ ...product, name: "b" });
+  const again = await reopen(device);
+  assertEquals(
+    (await again.dataProducts.list()).map(({ name }) => name),
+    ["b"],
+  );
+});
