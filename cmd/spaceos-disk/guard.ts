@@ -41,7 +41,7 @@ export function claimForWriting(
     if (holder !== undefined) {
       throw inUse(
         path,
-        `${holder} has it locked; is a virtual machine running?`,
+        `${holder} has it locked (a running virtual machine?)`,
       );
     }
     return lock(path, path, []);

@@ -129,7 +129,25 @@ function integer<P extends Presence>(
   };
 }
 
-/** An unsigned integer of 8 bits. */
+/**
+ * An unsigned integer of 8 bits.
+ *
+ * @param offset Where the field begins.
+ * @param options Its name in formats.md, and its range.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { u8 } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 1, {
+ *   kind: u8(0x00, { max: 3 }),
+ * });
+ * assertEquals(layout.encode({ kind: 3 }), new Uint8Array([3]));
+ * ```
+ */
 export function u8(
   offset: Offset,
   options: IntegerOptions = {},
@@ -137,7 +155,25 @@ export function u8(
   return integer(offset, 1, "required", options);
 }
 
-/** An unsigned integer of 16 bits, big-endian. */
+/**
+ * An unsigned integer of 16 bits, big-endian.
+ *
+ * @param offset Where the field begins.
+ * @param options Its name in formats.md, and its range.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { u16 } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 2, {
+ *   tenantId: u16(0x00),
+ * });
+ * assertEquals(layout.encode({ tenantId: 0x0102 }), new Uint8Array([1, 2]));
+ * ```
+ */
 export function u16(
   offset: Offset,
   options: IntegerOptions = {},
@@ -145,7 +181,25 @@ export function u16(
   return integer(offset, 2, "required", options);
 }
 
-/** An unsigned integer of 32 bits, big-endian. */
+/**
+ * An unsigned integer of 32 bits, big-endian.
+ *
+ * @param offset Where the field begins.
+ * @param options Its name in formats.md, and its range.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { u32 } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   total: u32(0x00),
+ * });
+ * assertEquals(layout.encode({ total: 256 }), new Uint8Array([0, 0, 1, 0]));
+ * ```
+ */
 export function u32(
   offset: Offset,
   options: IntegerOptions = {},
@@ -153,7 +207,25 @@ export function u32(
   return integer(offset, 4, "required", options);
 }
 
-/** An unsigned integer of 64 bits, big-endian; a `bigint` in the record. */
+/**
+ * An unsigned integer of 64 bits, big-endian; a `bigint` in the record.
+ *
+ * @param offset Where the field begins.
+ * @param options Its name in formats.md, and how it is shown.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { u64 } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 8, {
+ *   epoch: u64(0x00),
+ * });
+ * assertEquals(layout.encode({ epoch: 9n }), new Uint8Array([0, 0, 0, 0, 0, 0, 0, 9]));
+ * ```
+ */
 export function u64(
   offset: Offset,
   options: FieldOptions & {
@@ -184,6 +256,24 @@ export function u64(
 /**
  * An integer that always has the same value. It stands in the record, so that a
  * decoder that doesn't judge shows what it found; an encoder needs it not.
+ *
+ * @param offset Where the field begins.
+ * @param type Its type.
+ * @param value Its only value.
+ * @param options Its name in formats.md, and its range.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { constant } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 2, {
+ *   magic: constant(0x00, "u16", 0x5350),
+ * });
+ * assertEquals(layout.encode({}), new Uint8Array([0x53, 0x50]));
+ * ```
  */
 export function constant(
   offset: Offset,
@@ -196,7 +286,27 @@ export function constant(
   return integer(offset, width, "optional", range, value);
 }
 
-/** A constant that the record leaves out: a format's magic byte, say. */
+/**
+ * A constant that the record leaves out: a format's magic byte, say.
+ *
+ * @param offset Where the field begins.
+ * @param type Its type.
+ * @param value Its only value.
+ * @param options Its name in formats.md, and its range.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { hiddenConstant } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 1, {
+ *   magic: hiddenConstant(0x00, "u8", 0x4A),
+ * });
+ * assertEquals(layout.encode({}), new Uint8Array([0x4A]));
+ * ```
+ */
 export function hiddenConstant(
   offset: Offset,
   type: "u8" | "u16" | "u32",
@@ -206,7 +316,27 @@ export function hiddenConstant(
   return { ...constant(offset, type, value, options), presence: "hidden" };
 }
 
-/** An integer out of a table of names. The record holds the number. */
+/**
+ * An integer out of a table of names. The record holds the number.
+ *
+ * @param offset Where the field begins.
+ * @param type Its type.
+ * @param names The numbers by name.
+ * @param options Its name in formats.md.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { enumeration } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 1, {
+ *   mode: enumeration(0x00, "u8", { OFF: 0, ON: 1 }),
+ * });
+ * assertEquals(layout.encode({ mode: 1 }), new Uint8Array([1]));
+ * ```
+ */
 export function enumeration<const T extends Readonly<Record<string, number>>>(
   offset: Offset,
   type: "u8" | "u16",
@@ -239,7 +369,25 @@ export function enumeration<const T extends Readonly<Record<string, number>>>(
   };
 }
 
-/** Bytes that are zero and stand for nothing yet. */
+/**
+ * Bytes that are zero and stand for nothing yet.
+ *
+ * @param offset Where the field begins.
+ * @param sizeBytes Its size in bytes.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { reserved } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 2, {
+ *   unused: reserved(0x00, 2),
+ * });
+ * assertEquals(layout.encode({}), new Uint8Array([0, 0]));
+ * ```
+ */
 export function reserved(
   offset: Offset,
   sizeBytes: number,
@@ -255,7 +403,26 @@ export function reserved(
   };
 }
 
-/** Exactly so many bytes. */
+/**
+ * Exactly so many bytes.
+ *
+ * @param offset Where the field begins.
+ * @param sizeBytes Its size in bytes.
+ * @param options Its name in formats.md, and how it is shown.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { bytes } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 2, {
+ *   uuid: bytes(0x00, 2),
+ * });
+ * assertEquals(layout.encode({ uuid: new Uint8Array([7, 8]) }), new Uint8Array([7, 8]));
+ * ```
+ */
 export function bytes(
   offset: Offset,
   sizeBytes: number,
@@ -283,7 +450,26 @@ export function bytes(
   };
 }
 
-/** A list of a fixed number of unsigned 32-bit integers. */
+/**
+ * A list of a fixed number of unsigned 32-bit integers.
+ *
+ * @param offset Where the field begins.
+ * @param count How many.
+ * @param options Its name in formats.md.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { u32List } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 8, {
+ *   crcs: u32List(0x00, 2),
+ * });
+ * assertEquals(layout.encode({ crcs: [1, 2] }), new Uint8Array([0, 0, 0, 1, 0, 0, 0, 2]));
+ * ```
+ */
 export function u32List(
   offset: Offset,
   count: number,
@@ -328,6 +514,24 @@ export interface LengthOptions extends FieldOptions {
 /**
  * Up to so many bytes, padded with zeros to the full size; a `lengthOf` field of
  * the same table holds how many they are.
+ *
+ * @param offset Where the field begins.
+ * @param sizeBytes Its size in bytes.
+ * @param options Its name in formats.md, and its least length.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { lengthOf, paddedBytes } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   length: lengthOf(0x00, "u8", "value"),
+ *   value: paddedBytes(0x01, 3),
+ * });
+ * assertEquals(layout.encode({ value: new Uint8Array([7]) }), new Uint8Array([1, 7, 0, 0]));
+ * ```
  */
 export function paddedBytes(
   offset: Offset,
@@ -346,7 +550,27 @@ export function paddedBytes(
   };
 }
 
-/** Text in UTF-8, padded with zeros; a `lengthOf` field holds its bytes. */
+/**
+ * Text in UTF-8, padded with zeros; a `lengthOf` field holds its bytes.
+ *
+ * @param offset Where the field begins.
+ * @param sizeBytes Its size in bytes.
+ * @param options Its name in formats.md, and its least length.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { lengthOf, paddedText } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   length: lengthOf(0x00, "u8", "name"),
+ *   name: paddedText(0x01, 3),
+ * });
+ * assertEquals(layout.encode({ name: "ab" }), new Uint8Array([2, 0x61, 0x62, 0]));
+ * ```
+ */
 export function paddedText(
   offset: Offset,
   sizeBytes: number,
@@ -383,6 +607,23 @@ export function paddedText(
 /**
  * Text in UTF-8 that a zero byte ends, as a C string; so it has at least one
  * byte less than its room. What stands behind that byte is not looked at.
+ *
+ * @param offset Where the field begins.
+ * @param sizeBytes Its size in bytes.
+ * @param options Its name in formats.md.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { terminatedText } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   name: terminatedText(0x00, 4),
+ * });
+ * assertEquals(layout.encode({ name: "ab" }), new Uint8Array([0x61, 0x62, 0, 0]));
+ * ```
  */
 export function terminatedText(
   offset: Offset,
@@ -405,7 +646,27 @@ export function terminatedText(
   };
 }
 
-/** Bytes that take no more room than they need; a `lengthOf` field counts them. */
+/**
+ * Bytes that take no more room than they need; a `lengthOf` field counts them.
+ *
+ * @param offset Where the field begins.
+ * @param maxBytes The most bytes that it has.
+ * @param options Its name in formats.md, and its least length.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { countedBytes, lengthOf } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   length: lengthOf(0x00, "u8", "value"),
+ *   value: countedBytes(0x01, 3),
+ * });
+ * assertEquals(layout.encode({ value: new Uint8Array([7]) }), new Uint8Array([1, 7]));
+ * ```
+ */
 export function countedBytes(
   offset: Offset,
   maxBytes: number,
@@ -414,7 +675,27 @@ export function countedBytes(
   return variable(paddedBytes(offset, maxBytes, options));
 }
 
-/** Text that takes no more room than it needs; a `lengthOf` field counts it. */
+/**
+ * Text that takes no more room than it needs; a `lengthOf` field counts it.
+ *
+ * @param offset Where the field begins.
+ * @param maxBytes The most bytes that it has.
+ * @param options Its name in formats.md, and its least length.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { countedText, lengthOf } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   length: lengthOf(0x00, "u8", "name"),
+ *   name: countedText(0x01, 3),
+ * });
+ * assertEquals(layout.encode({ name: "ab" }), new Uint8Array([2, 0x61, 0x62]));
+ * ```
+ */
 export function countedText(
   offset: Offset,
   maxBytes: number,
@@ -423,7 +704,27 @@ export function countedText(
   return variable(paddedText(offset, maxBytes, options));
 }
 
-/** All bytes up to the end; only the last field of a table can be this. */
+/**
+ * All bytes up to the end; only the last field of a table can be this.
+ *
+ * @param offset Where the field begins.
+ * @param maxBytes The most bytes that it has.
+ * @param options Its name in formats.md, and its least length.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { rest, u8 } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   kind: u8(0x00),
+ *   value: rest(0x01, 3),
+ * });
+ * assertEquals(layout.encode({ kind: 9, value: new Uint8Array([7]) }), new Uint8Array([9, 7]));
+ * ```
+ */
 export function rest(
   offset: Offset,
   maxBytes: number,
@@ -448,7 +749,28 @@ function variable<V extends Uint8Array | string>(
   };
 }
 
-/** How many bytes another field of the table has. Not in the record. */
+/**
+ * How many bytes another field of the table has. Not in the record.
+ *
+ * @param offset Where the field begins.
+ * @param type Its type.
+ * @param key The key of the field that it counts.
+ * @param options Its name in formats.md, and its range.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { lengthOf, paddedBytes } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 4, {
+ *   length: lengthOf(0x00, "u16", "value"),
+ *   value: paddedBytes(0x02, 2),
+ * });
+ * assertEquals(layout.encode({ value: new Uint8Array([7]) }), new Uint8Array([0, 1, 7, 0]));
+ * ```
+ */
 export function lengthOf(
   offset: Offset,
   type: "u8" | "u16",
@@ -461,7 +783,28 @@ export function lengthOf(
   };
 }
 
-/** The CRC-32C over bytes `from` up to, not including, `to`. Not in the record. */
+/**
+ * The CRC-32C over bytes `from` up to, not including, `to`. Not in the record.
+ *
+ * @param offset Where the field begins.
+ * @param from The first byte that it covers.
+ * @param to The first byte that it doesn't cover any more.
+ * @param options Its name in formats.md.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { crc32cOver, u8 } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 5, {
+ *   kind: u8(0x00),
+ *   crc32: crc32cOver(0x01, 0x00, 0x01),
+ * });
+ * assertEquals(layout.encode({ kind: 1 }), new Uint8Array([1, 0xA0, 0x16, 0xD0, 0x52]));
+ * ```
+ */
 export function crc32cOver(
   offset: number,
   from: number,
@@ -477,7 +820,28 @@ export function crc32cOver(
   };
 }
 
-/** As {@linkcode crc32cOver}, and the record holds what was found. */
+/**
+ * As {@linkcode crc32cOver}, and the record holds what was found.
+ *
+ * @param offset Where the field begins.
+ * @param from The first byte that it covers.
+ * @param to The first byte that it doesn't cover any more.
+ * @param options Its name in formats.md.
+ * @returns The row.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayout } from "./codec.ts";
+ * import { shownCrc32cOver, u8 } from "./fields.ts";
+ *
+ * const layout = defineLayout("sample", 5, {
+ *   kind: u8(0x00),
+ *   crc32: shownCrc32cOver(0x01, 0x00, 0x01),
+ * });
+ * assertEquals(layout.encode({ kind: 1 }), new Uint8Array([1, 0xA0, 0x16, 0xD0, 0x52]));
+ * ```
+ */
 export function shownCrc32cOver(
   offset: number,
   from: number,

@@ -509,8 +509,7 @@ Deno.test("a second writer is refused while the first holds the file, a reader i
     const path = `${folder}/v.img`;
     await runDisk(["format", path, "--size", "64K"]);
     const [program = "", ...args] = diskCommand();
-    // It waits for its standard input with nothing open; `flock` stands in for
-    // a writer at work.
+    // `flock` stands in for a writer at work.
     const holder = new Deno.Command("flock", {
       args: [path, "sh", "-c", "echo held; read line"],
       stdin: "piped",
@@ -533,6 +532,42 @@ Deno.test("a second writer is refused while the first holds the file, a reader i
     await holder.status;
     await reader.cancel();
     assertEquals((await runDisk(["param", "set", path, "1", "x"])).code, 0);
+  });
+});
+
+Deno.test("a file that a virtual machine has locked is refused to writers and open to readers", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/v.img`;
+    await runDisk(["format", path, "--size", "64K"]);
+    // QEMU takes read locks of this kind (F_OFD_SETLK, 37) on single bytes of an
+    // image. Perl is on every Debian, and its fcntl takes the struct as bytes.
+    const script = `open(my $file, "+<", $ARGV[0]) or die $!;
+      my $lock = pack("ssx4qqlx4", 0, 0, 100, 1, 0);
+      fcntl($file, 37, $lock) or die $!;
+      $| = 1; print "held\n"; <STDIN>;`;
+    const holder = new Deno.Command("perl", {
+      args: ["-e", script, path],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const reader = holder.stdout.getReader();
+    assertEquals(
+      new TextDecoder().decode((await reader.read()).value),
+      "held\n",
+    );
+    for (const command of ["repair", "format"]) {
+      const refused = await runDisk([command, path]);
+      assertEquals(refused.code, 5);
+      assertStringIncludes(
+        refused.stderr,
+        `${path} is in use: another program has it locked`,
+      );
+    }
+    assertEquals((await runDisk(["check", path])).code, 0);
+    await holder.stdin.close();
+    await holder.status;
+    await reader.cancel();
+    assertEquals((await runDisk(["repair", path])).code, 0);
   });
 });
 
