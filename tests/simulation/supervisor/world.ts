@@ -80,6 +80,8 @@ class World {
   #isCalm = false;
   #processes: Process[] = [];
   #children: Child[] = [];
+  /** The service that the definitions in force leave out. */
+  #without = "";
   /** Who broke a promise in this step, and is stopped out of order. */
   readonly #broken = new Set<string>();
   /** Notices of an empty cgroup that are under way, by service. */
@@ -186,6 +188,13 @@ class World {
     this.#state = state;
     const answers: SupervisorEvent[] = [];
     for (const effect of effects) answers.push(...this.#carryOut(effect));
+    for (const process of this.#processes) {
+      check(
+        process.life !== "alive" || process.pendingSignal === null ||
+          (!process.isStopped && !process.isFrozen),
+        `${process.service} can hear the signal that asks it to stop`,
+      );
+    }
     checkState(
       state,
       this.#nowMs,
@@ -602,11 +611,17 @@ class World {
 
   #operate(operation: Operation): void {
     switch (operation.kind) {
-      case "command":
-        if (operation.command === "start" || operation.command === "restart") {
-          this.#forgive();
+      case "command": {
+        const { command, service } = operation;
+        if (command === "start" || command === "restart") this.#forgive();
+        const isHeard = this.#shutdownDueMs === Infinity &&
+          this.#without !== service;
+        if (isHeard && command === "isolate") this.#books.isolated.add(service);
+        else if (isHeard && command !== "stop") {
+          this.#books.isolated.delete(service);
         }
         return this.#send(operation);
+      }
       case "enter-safe-mode":
       case "leave-safe-mode":
         this.#forgive();
@@ -641,7 +656,18 @@ class World {
         const definitions = this.#scenario.definitions.filter((one) =>
           one.name !== operation.without
         );
-        return this.#send({ kind: "reload", definitions });
+        // Who depends on the one left out makes the definitions unsound: all stay as they were.
+        const isSound = definitions.every((one) =>
+          !one.requires.includes(operation.without)
+        );
+        if (isSound && this.#shutdownDueMs === Infinity) {
+          this.#without = operation.without;
+        }
+        this.#send({ kind: "reload", definitions });
+        if (statusOf(this.#state, operation.without) === null) {
+          this.#books.isolated.delete(operation.without);
+        }
+        return;
       }
       case "shutdown":
         return this.#shutDown();

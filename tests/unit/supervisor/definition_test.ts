@@ -502,3 +502,16 @@ Deno.test("loadDefinitions bounds the number of services", () => {
   assertEquals(set.definitions.length, 1024);
   assertEquals(set.issues.length, 1);
 });
+
+Deno.test("loadDefinitions finds nothing wrong with the services of the image", () => {
+  const folder = new URL(
+    "../../../rootfs/overlay/etc/spaceos/services.d/",
+    import.meta.url,
+  );
+  const files = [...Deno.readDirSync(folder)].map(({ name }) => ({
+    file: name,
+    text: Deno.readTextFileSync(new URL(name, folder)),
+  }));
+  assert(files.length > 0);
+  assertEquals(loadDefinitions(files).issues.map(issueText), []);
+});
