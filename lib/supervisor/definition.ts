@@ -10,14 +10,8 @@
 import type { BackoffPolicy } from "./backoff.ts";
 import { definitionFields, serviceNamePattern } from "./definition_fields.ts";
 import { type JsonNode, JsonSyntaxError, parseJson } from "./json.ts";
-import {
-  type Issue,
-  type IssueSink,
-  jsonSchemaOf,
-  referenceOf,
-  report,
-  resolveShape,
-} from "./schema.ts";
+import { type Issue, type IssueSink, report, resolveShape } from "./schema.ts";
+import { jsonSchemaOf, referenceOf } from "./schema_output.ts";
 import type { ServicePolicy } from "./service.ts";
 
 /** A limit of the kernel on a process; null is no limit. */
@@ -431,6 +425,15 @@ function checkTogether(
     fail(
       "$.health.watchdogMs",
       "expected null, because a oneshot that is up has no process",
+    );
+  }
+  if (
+    !isOneshot && readiness.kind === "exit" &&
+    definition.health.watchdogMs !== null
+  ) {
+    fail(
+      "$.health.watchdogMs",
+      "expected null, because a process in the background has no socket to the init",
     );
   }
   if (!isOneshot && definition.start === "shutdown") {

@@ -551,7 +551,7 @@ export const definitionFields: Readonly<
   },
   post: {
     description:
-      "Commands that are run one after the other once the service has come down, for whatever reason, each with `stop.timeoutMs`; their outcome changes nothing. `SERVICE_EXIT_CODE` and `SERVICE_EXIT_SIGNAL` tell how it ended.",
+      "Commands that are run one after the other once the service has come down, for whatever reason, each with `stop.timeoutMs`; their outcome changes nothing. `SPACEOS_EXIT` tells how it ended: its exit code, or the name of the signal.",
     shape: { kind: "array", items: command, maximumItems: 16 },
     fallback: [],
   },

@@ -138,7 +138,7 @@ export function settle(turn: Turn): void {
  *
  * @param turn The step.
  * @param index The service.
- * @returns Names of services; `isolated` is not one, but said here, too.
+ * @returns Names of services.
  */
 export function waitsFor(turn: Turn, index: number): string[] {
   const { graph } = turn.base;

@@ -34,7 +34,7 @@
  * | `stop`        | Pending (stopped)   | **stop**            | **stop** ²          | Pending (stopped)  | Pending (stopped)  |
  * | `restart`     | as `start`          | **stop**, then again | **stop**, then again ² | as `start`      | as `start`         |
  * | `spawned`     | –                   | Running, if that is readiness | –         | –                  | –                  |
- * | `failed`| –                   | Backoff or Failed   | –                   | –                  | –                  |
+ * | `failed`      | –                   | Backoff or Failed   | Backoff or Failed   | –                  | –                  |
  * | `ready`       | –                   | Running             | –                   | –                  | –                  |
  * | `heartbeat`   | –                   | –                   | noted               | –                  | –                  |
  * | `unhealthy`   | –                   | **stop**            | **stop**            | –                  | –                  |
@@ -47,7 +47,7 @@
  *
  * An exit is a success when its code or signal is listed as one. Success of a
  * oneshot is Running. Success of a process is Backoff (`always`) or Pending
- * (finished). Anything else is a failure: Backoff (`always`, `on-failure`), or
+ * (finished), but for one that was not ready yet: that is a failure. Anything else is a failure: Backoff (`always`, `on-failure`), or
  * Failed (`never`, or more than the maximum of restarts in the window).
  *
  * @module

@@ -281,8 +281,14 @@ function tick(turn: Turn): void {
 function command(turn: Turn, what: ServiceCommand, service: string): void {
   const index = turn.base.graph.indexOf.get(service);
   if (index === undefined || turn.shutdown !== null) return;
-  if (turn.record(index).isRemoved) return;
-  turn.log("SERVICE_COMMAND", index, what);
+  const before = turn.record(index);
+  if (before.isRemoved) return;
+  obey(turn, what, index);
+  // Who says the same thing all day long does not fill the event log with it.
+  if (turn.record(index) !== before) turn.log("SERVICE_COMMAND", index, what);
+}
+
+function obey(turn: Turn, what: ServiceCommand, index: number): void {
   switch (what) {
     case "start":
       resume(turn, index);

@@ -74,12 +74,15 @@ export class Turn {
   }
 
   /**
-   * Changes a service, and marks it to be looked at.
+   * Changes a service, and marks it to be looked at. What is no change is neither.
    *
    * @param index Its index.
    * @param change What is different.
    */
   change(index: number, change: Partial<ServiceRecord>): void {
+    const before = this.record(index);
+    const keys = Object.keys(change) as (keyof ServiceRecord)[];
+    if (keys.every((key) => before[key] === change[key])) return;
     this.note(index, change);
     this.look(index);
   }

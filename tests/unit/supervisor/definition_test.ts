@@ -232,6 +232,11 @@ Deno.test("parseDefinition checks each key's value", () => {
       { type: "oneshot", health: { watchdogMs: 500 } },
       "$.health.watchdogMs: expected null",
     ],
+    [{
+      readiness: { kind: "exit" },
+      stop: { scope: "cgroup" },
+      health: { watchdogMs: 500 },
+    }, "$.health.watchdogMs: expected null"],
     [{ start: "shutdown" }, "$.start: expected boot or demand"],
     [{ readiness: { kind: "exit" } }, "$.stop.scope: expected cgroup"],
     [

@@ -1101,3 +1101,17 @@ Deno.test("stepSupervisor writes down the story of a crash loop", () => {
     "SERVICE_FAILED web: ended with success; too many restarts, given up",
   ]);
 });
+
+Deno.test("stepSupervisor writes down only commands that change something", () => {
+  const harness = Harness.started(service("web"));
+  const before = harness.state;
+  for (let time = 0; time < 100; time++) {
+    harness.command("start", "web").command("resume", "web");
+  }
+  assertStrictEquals(harness.state, before);
+  harness.command("stop", "web").command("stop", "web");
+  assertEquals(
+    harness.records.filter((line) => line.startsWith("SERVICE_COMMAND")),
+    ["SERVICE_COMMAND web: stop"],
+  );
+});
