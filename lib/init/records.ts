@@ -1,8 +1,10 @@
 /**
  * The init's event records on their way: to the volume, where there is one,
- * and to the host as EVR frames. Bounded, and never waited for: a disk that
- * does not answer costs records, which are counted. Imports `storage`, `wire`
- * and `host`.
+ * and then to the host as EVR frames. A frame that the host sees is therefore
+ * a record that survives a power cut, unless the volume refused it, which is
+ * an event of its own. Bounded, and never waited for: a disk that does not
+ * answer costs records, which are counted. Imports `storage`, `wire` and
+ * `host`.
  *
  * @module
  */
@@ -101,8 +103,9 @@ export class Records {
       payload: cutText(text, EVENT_PAYLOAD_MAX_BYTES),
     };
     this.#count++;
-    this.#parts.send(frameToHost(FrameType.EVR, encodeEventRecord(record)));
-    void this.#store(record);
+    void this.#store(record).finally(() =>
+      this.#parts.send(frameToHost(FrameType.EVR, encodeEventRecord(record)))
+    );
   }
 
   async #store(record: EventRecord): Promise<void> {
