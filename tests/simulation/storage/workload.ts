@@ -171,6 +171,12 @@ async function makeBase(
     }
     words.push("tails");
   }
+  if (prng.chance(1, 2)) {
+    // What was on the disk before the format: only the first block is zero.
+    device.bytes.set(prng.bytes(29 * BLOCK_SIZE_BYTES), 34 * BLOCK_SIZE_BYTES);
+    words.push("used disk");
+    if (journal) device.bytes.fill(0, 63 * BLOCK_SIZE_BYTES);
+  }
   const volume = await openVolume(device);
   const events = [0, prng.below(12), 90 + prng.below(20)][prng.below(3)] ?? 0;
   for (let index = 0; index < events; index++) {

@@ -96,6 +96,19 @@ Deno.test("parameters.set refuses only the one that is too many of a batch", asy
   );
 });
 
+Deno.test("parameters.set of one turn may use the slot that an earlier one of the turn frees", async () => {
+  const device = await makeDisk();
+  const volume = await openVolume(device);
+  for (const id of range(1, 31)) await volume.parameters.set(id, filled(1, id));
+  await Promise.all([
+    volume.parameters.set(1, filled(2, 1)),
+    volume.parameters.set(32, filled(1, 32)),
+  ]);
+  const again = await reopen(device);
+  assertEquals(again.parameters.size, 32);
+  assertEquals(again.parameters.get(1)?.value, filled(2, 1));
+});
+
 Deno.test("ParameterTable keeps the newest value while generations wrap", () => {
   let table = blankTable();
   // A second parameter that is never written again must not be touched.
