@@ -3,7 +3,8 @@
  * signals, reaps orphans, keeps the job control of a terminal whole, and ends
  * with the command's exit code, as tini, dumb-init and catatonit do. The
  * command is started as the program that started us meant it: the same
- * environment, descriptors, blocked and ignored signals. Imports `linux` and
+ * environment byte for byte, descriptors, blocked and ignored signals. Its
+ * arguments must be UTF-8: the runtime does not start up with others. Imports `linux` and
  * the command line's options.
  *
  * Two of the inherited dispositions can't be kept. SIGPIPE has its default
@@ -216,19 +217,19 @@ class Container {
 
   /** Starts the command; returns an exit code if that failed. */
   #start(): number | undefined {
+    const environment = rawEnvironment();
     const [name = ""] = this.#options.command;
     let file: string;
     try {
-      file = resolveCommand(name, Deno.env.get("PATH"));
+      file = resolveCommand(name, searchPath(environment));
     } catch (error) {
       return this.#startFailure(error);
     }
     const placed = this.#placement();
-    const words = rawArguments(this.#options.command);
     const spawnOptions: SpawnOptions = {
       file,
-      argv: words,
-      env: rawEnvironment(),
+      argv: this.#options.command,
+      env: environment,
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",
@@ -249,7 +250,7 @@ class Container {
         this.#child = spawn({
           ...spawnOptions,
           file: "/bin/sh",
-          argv: ["sh", file, ...words.slice(1)],
+          argv: ["sh", file, ...this.#options.command.slice(1)],
         });
       } catch {
         return this.#startFailure(error);
@@ -431,26 +432,22 @@ function say(text: string): void {
 }
 
 /**
- * The command's words as they were given to us, whatever their encoding: the
- * last of our own arguments. Where they can't be read, the decoded ones do.
+ * The environment as it was given to us, entry by entry. The runtime's own way to
+ * read it takes UTF-8 only.
  */
-function rawArguments(
-  command: readonly string[],
-): readonly (string | Uint8Array)[] {
-  const words = splitAtNul(readProc("/proc/self/cmdline")).slice(
-    -command.length,
-  );
-  const decoder = new TextDecoder();
-  const same = words.length === command.length &&
-    words.every((word, index) => decoder.decode(word) === command[index]);
-  return same ? words : command;
-}
-
-/** The environment as it was given to us, whatever its encoding. */
-function rawEnvironment(): readonly Uint8Array[] | Record<string, string> {
+function rawEnvironment(): Uint8Array[] {
   const entries = splitAtNul(readProc("/proc/self/environ"))
     .filter((entry) => entry.length > 0);
-  return entries.length === 0 ? Deno.env.toObject() : entries;
+  if (entries.length > 0) return entries;
+  const encoder = new TextEncoder();
+  return Object.entries(Deno.env.toObject())
+    .map(([name, value]) => encoder.encode(`${name}=${value}`));
+}
+
+function searchPath(environment: readonly Uint8Array[]): string | undefined {
+  const decoder = new TextDecoder();
+  return environment.map((entry) => decoder.decode(entry))
+    .find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length);
 }
 
 function readProc(path: string): Uint8Array {

@@ -8,6 +8,9 @@
 
 import { check, libc } from "./libc.ts";
 
+/** SIGPIPE, and glibc's own. */
+const NOT_INHERITED: readonly number[] = [13, 32, 33];
+
 /** Signals by number. */
 export interface SignalState {
   /** Signals that are blocked. */
@@ -18,8 +21,10 @@ export interface SignalState {
 
 /**
  * Reads which signals this thread blocks and this process ignores. Call it
- * before the first listener is added, to see what was inherited. SIGPIPE is left
- * out of what is ignored: the runtime ignores it itself, whatever was inherited.
+ * before the first listener is added, to see what was inherited. Left out of what
+ * is ignored are SIGPIPE, which the runtime ignores whatever was inherited, and
+ * 32 and 33, which glibc keeps for itself and leaves ignored behind
+ * `posix_spawn(3)`.
  *
  * @returns Nothing blocked or ignored where /proc is not mounted.
  *
@@ -38,11 +43,10 @@ export function readSignalState(): SignalState {
   } catch {
     return { blocked: [], ignored: [] };
   }
-  const SIGPIPE = 13;
   return {
     blocked: parseSignalSet(/^SigBlk:\s*([0-9a-f]+)$/m.exec(text)?.[1] ?? "0"),
     ignored: parseSignalSet(/^SigIgn:\s*([0-9a-f]+)$/m.exec(text)?.[1] ?? "0")
-      .filter((signal) => signal !== SIGPIPE),
+      .filter((signal) => !NOT_INHERITED.includes(signal)),
   };
 }
 
