@@ -62,22 +62,39 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 };
 
-/** The kernel gives PID 1 what it does not know itself: none of it is ours. */
-const isInit = Deno.pid === 1 && !Deno.args.includes("--") &&
-  !Object.hasOwn(SUBCOMMANDS, Deno.args[0] ?? "");
+/**
+ * Whether this is the machine's process 1. The kernel gives that one every word
+ * of its command line that it does not know itself, so no word may keep it from
+ * being the init. Process 1 of a container has words that were meant for it.
+ */
+function isInit(args: readonly string[]): boolean {
+  if (Deno.pid !== 1) return false;
+  const isForUs = args.includes("--") || args.includes("--help") ||
+    Object.hasOwn(SUBCOMMANDS, args[0] ?? "");
+  return !isForUs || !isContainer();
+}
 
-if (isInit) {
+/** A machine that has just started has no /proc; a container has its own PID namespace. */
+function isContainer(): boolean {
+  try {
+    return Deno.readLinkSync("/proc/self/ns/pid") !== "pid:[4026531836]";
+  } catch {
+    return false;
+  }
+}
+
+if (isInit(Deno.args)) {
   const { runInit } = await import("../../lib/init/shell.ts");
   await runInit();
 } else {
-  Deno.exitCode = await main(Deno.args);
+  Deno.exit(await main(Deno.args));
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const [first] = args;
   if (args.includes("--")) {
-    const { runContainer } = await import("../../lib/init/container.ts");
-    return await runContainer(args);
+    const { containerMode } = await import("./container_mode.ts");
+    return await containerMode(args);
   }
   if (first === "--help" || first === "-h") {
     print(HELP);

@@ -112,6 +112,21 @@ export class ServiceNotify {
   }
 
   /**
+   * Removes what an earlier process left at a readiness path: a socket or a
+   * plain file that is still there would say "ready" for one that is not.
+   *
+   * @param path An absolute path.
+   */
+  clearPath(path: string): void {
+    try {
+      const { isFile, isSocket } = Deno.lstatSync(path);
+      if (isFile || isSocket) Deno.removeSync(path);
+    } catch {
+      // It is not there, which is what was wanted.
+    }
+  }
+
+  /**
    * Tells as soon as a path exists. It is looked for at an interval, because
    * the folders above it may not exist either; the start time-out bounds it.
    *

@@ -148,7 +148,10 @@ export class ServiceRunner {
       const user = launchUser(definition, readUserDatabase());
       const cgroup = this.#cgroup(definition);
       const isMain = effect.phase === "main";
-      const { kind } = definition.readiness;
+      const { kind, path } = definition.readiness;
+      if (isMain && kind === "path" && path !== null) {
+        this.#notify.clearPath(path);
+      }
       let notifyDescriptor: number | undefined;
       if (isMain && kind === "notify-fd") {
         notifyDescriptor = this.#notify.openPipe(who);

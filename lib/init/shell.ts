@@ -64,6 +64,11 @@ const MAXIMUM_TIMER_MS = 0x7FFF_FFFF;
 /** Exits handled in one go; then timers and frames have their turn. */
 const EXIT_BATCH = 1024;
 
+/** The core's clock: CLOCK_BOOTTIME in whole milliseconds, as its texts show it. */
+function coreNowMs(): number {
+  return Math.floor(boottimeMs());
+}
+
 /** How long to wait before looking for the host's port again. */
 const PORT_RETRY_MS = 1_000;
 
@@ -165,7 +170,7 @@ class Shell {
       onPending: (isPending) =>
         this.#dispatch({
           kind: "storage-pending",
-          sinceMs: isPending ? boottimeMs() : null,
+          sinceMs: isPending ? coreNowMs() : null,
         }),
     });
     this.#counter = new BootCounter(found.volume?.parameters ?? null);
@@ -174,7 +179,7 @@ class Shell {
       : (watchdog.timeoutS ?? booted.options.watchdogTimeoutSeconds) * 1000 / 4;
     this.#state = createInit(
       { healthIntervalMs: HEALTH_INTERVAL_MS, petIntervalMs },
-      boottimeMs(),
+      coreNowMs(),
     );
   }
 
@@ -235,7 +240,7 @@ class Shell {
   }
 
   #step(event: InitEvent): void {
-    const step = stepInit(this.#state, event, boottimeMs(), Math.random());
+    const step = stepInit(this.#state, event, coreNowMs(), Math.random());
     this.#state = step.state;
     for (const effect of step.effects) this.#carryOutOne(effect);
   }
