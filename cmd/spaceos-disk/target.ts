@@ -71,6 +71,8 @@ export async function openTarget(
   try {
     const device = openFileDevice(path, {
       readOnly: access === "read",
+      // Nothing else waits for this thread.
+      blocking: true,
       ...(part === undefined ? {} : {
         offsetBytes: part.offsetBytes,
         lengthBytes: part.lengthBytes,

@@ -60,6 +60,8 @@ interface Row {
   readonly field: Field<unknown, Presence>;
   /** The key of the field that holds this one's length. */
   readonly lengthKey: string | undefined;
+  /** The field whose length this one holds. */
+  readonly measured: Field<unknown, Presence> | undefined;
 }
 
 type Loose = Readonly<Record<string, unknown>>;
@@ -98,6 +100,7 @@ export class Layout<out Value extends object, in Input extends object> {
   readonly minimumBytes: number;
   readonly #rows: readonly Row[];
   readonly #crcRows: readonly Row[];
+  readonly #variableRows: readonly Row[];
 
   /**
    * Makes a layout from its table. The compiler can't tell the types from here:
@@ -113,6 +116,7 @@ export class Layout<out Value extends object, in Input extends object> {
     this.sizeBytes = sizeBytes;
     this.#rows = makeRows(name, sizeBytes, table);
     this.#crcRows = this.#rows.filter((row) => row.field.role.kind === "crc");
+    this.#variableRows = this.#rows.filter((row) => row.field.variable);
     this.minimumBytes = this.#rows.reduce(
       (sum, { field }) => sum + (field.variable ? 0 : field.sizeBytes),
       0,
@@ -266,8 +270,8 @@ export class Layout<out Value extends object, in Input extends object> {
 
   #lengthOf(value: Loose): number {
     let length = this.minimumBytes;
-    for (const { key, field } of this.#rows) {
-      if (field.variable) length += field.lengthOf(value[key]);
+    for (const { key, field } of this.#variableRows) {
+      length += field.lengthOf(value[key]);
     }
     return length;
   }
@@ -287,11 +291,10 @@ export class Layout<out Value extends object, in Input extends object> {
   #write(value: Loose, target: Uint8Array, seal = true): void {
     const view = viewOf(target);
     let at = 0;
-    for (const { key, field } of this.#rows) {
+    for (const { key, field, measured } of this.#rows) {
       const { role } = field;
       if (role.kind === "length") {
-        const measured = this.#row(role.of);
-        field.write(view, at, measured.field.lengthOf(value[role.of]));
+        field.write(view, at, measured?.lengthOf(value[role.of]) ?? 0);
       } else if (role.kind !== "crc" || !seal) {
         const given = field.presence === "hidden" ? undefined : value[key];
         field.write(view, at, given ?? field.fallback ?? 0);
@@ -439,6 +442,7 @@ function makeRows(name: string, sizeBytes: number, table: FieldTable): Row[] {
       lengthKey: Object.entries(table).find(([, { role }]) =>
         role.kind === "length" && role.of === key
       )?.[0],
+      measured: field.role.kind === "length" ? table[field.role.of] : undefined,
     });
     at += field.sizeBytes;
     if (field.variable) fixed = false;

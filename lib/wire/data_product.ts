@@ -3,6 +3,11 @@
  * block that places it on a volume (formats.md, "Data product"). Imports the
  * codec.
  *
+ * A descriptor has no CRC of its own: its `crc32` is that of the data. On a volume
+ * the block around it has one, so every flipped bit is found. In a DP frame a
+ * flipped bit is not: frames have no CRC, and the link is memory of the same
+ * machine.
+ *
  * @module
  */
 

@@ -869,8 +869,8 @@ function writeBytes(
     target.byteOffset + offset,
     sizeBytes,
   );
-  place.fill(0);
   place.set(value.length > sizeBytes ? value.subarray(0, sizeBytes) : value);
+  if (value.length < sizeBytes) place.fill(0, value.length);
 }
 
 function readBytes(

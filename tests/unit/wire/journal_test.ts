@@ -12,7 +12,7 @@ import {
   JournalKind,
 } from "../../../lib/wire/journal.ts";
 import { encodeParameterEntry } from "../../../lib/wire/parameter.ts";
-import { flipBit, fromHexDump, Random } from "./support.ts";
+import { bitwiseCrc32c, flipBit, fromHexDump, Random } from "./support.ts";
 
 /** A parameter block with the given value lengths; -1 for an empty slot. */
 function parameterImage(
@@ -213,4 +213,29 @@ Deno.test("an image survives every bit of its records and tail being anything", 
     const entry = { kind: JournalKind.EVENTS, targetBlock: 17, image };
     assertEquals(decodeJournal(encodeJournal(entry)), entry);
   }
+});
+
+Deno.test("decodeJournal of random packed images under a right CRC throws nothing but WireError", () => {
+  const random = new Random(7);
+  let decoded = 0;
+  for (let round = 0; round < 1000; round++) {
+    const block = encodeJournal(
+      random.pick(entries(random).slice(round % 2 === 0 ? -5 : 0)),
+    );
+    for (let change = random.integer(0, 3); change > 0; change--) {
+      block[random.integer(1, round % 3 === 0 ? 20 : 507)] = random.u32();
+    }
+    const view = new DataView(block.buffer);
+    view.setUint32(508, bitwiseCrc32c(block.subarray(0, 508)));
+    try {
+      const entry = decodeJournal(block);
+      assert(entry);
+      assertEquals(entry.image.length, 512);
+      assertEquals(encodeJournal(entry), block, "what decodes is canonical");
+      decoded++;
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+    }
+  }
+  assert(decoded > 100, `only ${decoded} were decoded`);
 });

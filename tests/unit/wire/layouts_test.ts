@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertThrows, fail } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertThrows,
+  fail,
+} from "@std/assert";
 import { WireError } from "../../../lib/wire/error.ts";
 import { SAMPLES } from "./samples.ts";
 import { bitwiseCrc32c, flipBit, Random } from "./support.ts";
@@ -169,6 +175,29 @@ for (const { layout, random, known, knownBytes, refused } of SAMPLES) {
   const crcs = layout.describe().filter(({ name }) => /crc32$/.test(name));
   const sealed = crcs.length > 0 && name !== "data product descriptor";
   if (sealed) {
+    Deno.test(`${name}: decode of 5000 arrays of random bytes under a right CRC throws nothing but WireError`, () => {
+      const source = new Random(name.length * 32_452_843);
+      const at = crcs[0]?.offset ?? fail("no CRC");
+      for (let round = 0; round < 5000; round++) {
+        const bytes = source.bytes(layout.sizeBytes);
+        if (round % 2 === 0) {
+          bytes.set(layout.encode(random(source)));
+          bytes[source.integer(0, at - 1)] = source.u32();
+        }
+        new DataView(bytes.buffer).setUint32(
+          at,
+          bitwiseCrc32c(bytes.subarray(0, at)),
+        );
+        try {
+          const record = layout.decode(bytes);
+          assertEquals(layout.encode(record), bytes);
+        } catch (error) {
+          if (!(error instanceof WireError)) throw error;
+          assertNotEquals(error.field, crcs[0]?.name);
+        }
+      }
+    });
+
     Deno.test(`${name}: every single-bit flip is detected`, () => {
       const source = new Random(4242);
       for (const record of [known, random(source), random(source)]) {
