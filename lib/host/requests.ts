@@ -31,6 +31,12 @@ export type HostAction =
   }
   /** Enter or leave safe mode. */
   | { readonly kind: "safe-mode"; readonly isOn: boolean }
+  /** Send each line of the log from now on, or no more; only one writer's, or all. */
+  | {
+    readonly kind: "follow-log";
+    readonly isOn: boolean;
+    readonly name: string | null;
+  }
   /** It can't be done: the status says why. */
   | { readonly kind: "refused"; readonly status: number };
 
@@ -55,15 +61,30 @@ const invalid: HostAction = {
 const plain = (action: HostAction): Reader => (bytes) =>
   bytes.length === 0 ? action : invalid;
 
+/** A name in UTF-8, or null when it is none. */
+function readName(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
 /** A command whose argument is a service's name, in UTF-8. */
 const named = (command: "start" | "stop" | "restart"): Reader => (bytes) => {
-  try {
-    const service = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return service === "" ? invalid : { kind: "service", command, service };
-  } catch {
-    return invalid;
-  }
+  const service = readName(bytes);
+  return service === null || service === ""
+    ? invalid
+    : { kind: "service", command, service };
 };
+
+/** LOG_FOLLOW [O]: 0x00 u8 1 to begin or 0 to end, then a name, or nothing for all. */
+function followLog(bytes: Uint8Array): HostAction {
+  const [isOn] = bytes;
+  const name = readName(bytes.subarray(1));
+  if ((isOn !== 0 && isOn !== 1) || name === null) return invalid;
+  return { kind: "follow-log", isOn: isOn === 1, name: name || null };
+}
 
 /** The commands that this init carries out. */
 const COMMANDS: ReadonlyMap<number, Reader> = new Map<number, Reader>([
@@ -76,6 +97,7 @@ const COMMANDS: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [CommandCode.SERVICE_RESTART, named("restart")],
   [CommandCode.ENTER_SAFE_MODE, plain({ kind: "safe-mode", isOn: true })],
   [CommandCode.LEAVE_SAFE_MODE, plain({ kind: "safe-mode", isOn: false })],
+  [CommandCode.LOG_FOLLOW, followLog],
 ]);
 
 /**

@@ -407,7 +407,10 @@ class Container {
         setForegroundGroup(STANDARD_INPUT, child);
       }
     });
-    killGroup(child, SIGNALS.SIGCONT);
+    // The SIGCONT that continued us is forwarded besides. To a command that reads
+    // or writes in the background this must not be added, or the two of us would
+    // go round for ever where the kernel did not stop us.
+    if (stop === SIGNALS.SIGTSTP) killGroup(child, SIGNALS.SIGCONT);
   }
 
   #exitCode(exit: ChildExit): number {

@@ -149,6 +149,12 @@ export type InitEffect =
     readonly status: number;
     readonly result?: Uint8Array;
   }
+  /** Send each new line of the log, of one writer or of all, or no more. */
+  | {
+    readonly kind: "follow-log";
+    readonly isOn: boolean;
+    readonly name: string | null;
+  }
   /** Send a HEALTH frame. */
   | { readonly kind: "health" }
   /** Pet the watchdog. */
@@ -384,7 +390,9 @@ class Turn {
   /** Why an action can't be carried out now, or OK. */
   #refusal(action: HostAction): number {
     if (action.kind === "refused") return action.status;
-    if (action.kind === "power") return CommandStatus.OK;
+    if (action.kind === "power" || action.kind === "follow-log") {
+      return CommandStatus.OK;
+    }
     const { supervisor, shutdown } = this.state;
     if (supervisor === null || shutdown !== null) return CommandStatus.EBUSY;
     if (action.kind === "service") {
@@ -404,6 +412,11 @@ class Turn {
       }
       case "safe-mode":
         return this.#changeSafeMode(action.isOn);
+      case "follow-log": {
+        const { isOn, name } = action;
+        this.effects.push({ kind: "follow-log", isOn, name });
+        return;
+      }
       case "ping":
       case "refused":
         return;

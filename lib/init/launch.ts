@@ -39,6 +39,8 @@ export interface LaunchGrants {
   readonly notifySocket?: string;
   /** The directory of the control group. */
   readonly cgroup?: string;
+  /** The limit of descriptors that it starts with, unless its definition has one. */
+  readonly descriptorLimit?: ResourceLimit;
 }
 
 /** What is to be launched. */
@@ -133,7 +135,12 @@ export function spawnOptions(
     umask: definition.umask,
     nice: definition.nice,
     oomScoreAdjust: definition.oomScoreAdjust,
-    limits: limits(definition),
+    limits: {
+      ...(grants.descriptorLimit === undefined
+        ? {}
+        : { nofile: grants.descriptorLimit }),
+      ...limits(definition),
+    },
     ...(user === null ? {} : {
       userId: user.userId,
       groupId: user.groupId,

@@ -17,6 +17,7 @@ import { readUserDatabase } from "../linux/user_database.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import type { SupervisorEvent } from "../supervisor/supervisor.ts";
 import type { ServiceEffect } from "./core.ts";
+import { raiseDescriptorLimit } from "./descriptor_limit.ts";
 import { launchUser, spawnOptions } from "./launch.ts";
 import type { Log } from "./log.ts";
 import { ServiceNotify } from "./service_notify.ts";
@@ -62,6 +63,7 @@ export class ServiceRunner {
   readonly #cgroups = new Map<string, Cgroup>();
   /** Instances whose control group is watched for becoming empty. */
   readonly #watches = new Set<number>();
+  readonly #descriptorLimit = raiseDescriptorLimit();
   #console: number | null = null;
 
   /**
@@ -174,6 +176,9 @@ export class ServiceRunner {
           }
           : {}),
         ...(cgroup === null ? {} : { cgroup: cgroup.path }),
+        ...(this.#descriptorLimit === null
+          ? {}
+          : { descriptorLimit: this.#descriptorLimit }),
       }));
       this.#processes.set(pid, who);
       const hasCgroup = cgroup !== null;

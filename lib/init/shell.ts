@@ -40,7 +40,8 @@ import {
   stepInit,
 } from "./core.ts";
 import { detachFilesystems, endMachine } from "./go_down.ts";
-import { Log } from "./log.ts";
+import { Log, type LogLine } from "./log.ts";
+import { logFrames } from "./log_frames.ts";
 import { Records } from "./records.ts";
 import { ServiceRunner } from "./service_runner.ts";
 import type { ShutdownStage } from "./shutdown.ts";
@@ -134,6 +135,7 @@ class Shell {
   #state: InitState;
   #link: HostLink | null = null;
   #isDraining = false;
+  #unfollow: (() => void) | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
   #childExits = 0;
@@ -270,6 +272,8 @@ class Shell {
         }
         return;
       }
+      case "follow-log":
+        return this.#followLog(effect.isOn ? { name: effect.name } : null);
       case "health":
         return void this.#link?.send(this.#health(), "telemetry");
       case "pet":
@@ -290,6 +294,20 @@ class Shell {
       severity
     ];
     this.#log[level](`${code} ${text}`);
+  }
+
+  /** Sends what the ring holds, and then each new line; null ends it. */
+  #followLog(wanted: { readonly name: string | null } | null): void {
+    this.#unfollow?.();
+    this.#unfollow = null;
+    if (wanted === null) return;
+    const { name } = wanted;
+    const send = (line: LogLine) => {
+      if (name !== null && line.name !== name) return;
+      for (const frame of logFrames(line)) this.#link?.send(frame, "telemetry");
+    };
+    for (const line of this.#log.recent(name ?? undefined)) send(line);
+    this.#unfollow = this.#log.follow(send);
   }
 
   #ready(text: string): void {
@@ -398,8 +416,11 @@ class Shell {
     try {
       this.#link = HostLink.open(path, this.#poller, {
         onFrame: (frame) => this.#received(frame),
-        onConnected: (isConnected) =>
-          this.#log.debug(`host ${isConnected ? "connected" : "away"}`),
+        onConnected: (isConnected) => {
+          // Who comes next asks for the log anew, if it wants it.
+          if (!isConnected) this.#followLog(null);
+          this.#log.debug(`host ${isConnected ? "connected" : "away"}`);
+        },
       });
       this.#log.info(`host link: ${path}`);
     } catch (error) {

@@ -34,6 +34,26 @@ Deno.test("readRequest reads each command's arguments", () => {
   });
 });
 
+Deno.test("readRequest reads whose log is to be followed", () => {
+  const follow = { kind: "follow-log", isOn: true } as const;
+  assertEquals(action(CommandCode.LOG_FOLLOW, Uint8Array.of(1)), {
+    ...follow,
+    name: null,
+  });
+  assertEquals(action(CommandCode.LOG_FOLLOW, text("\u0001web")), {
+    ...follow,
+    name: "web",
+  });
+  assertEquals(action(CommandCode.LOG_FOLLOW, Uint8Array.of(0)), {
+    ...follow,
+    isOn: false,
+    name: null,
+  });
+  assertEquals(action(CommandCode.LOG_FOLLOW), invalid);
+  assertEquals(action(CommandCode.LOG_FOLLOW, Uint8Array.of(2)), invalid);
+  assertEquals(action(CommandCode.LOG_FOLLOW, Uint8Array.of(1, 0xff)), invalid);
+});
+
 Deno.test("readRequest refuses arguments that a command does not take", () => {
   assertEquals(action(CommandCode.POWEROFF, text("now")), invalid);
   assertEquals(action(CommandCode.SERVICE_START), invalid);
