@@ -157,7 +157,7 @@ export function buildEventBlock(
   return image;
 }
 
-/** What the trailer of a block said before a record is added. */
+/** What the trailer of a block says. */
 export interface TrailerState {
   /** The number of the record in slot 0. */
   readonly firstSequence: bigint;
@@ -166,46 +166,66 @@ export interface TrailerState {
 }
 
 /**
- * Adds one record to an event block, and lets the trailer vouch for it.
+ * Puts one record into an event block. The trailer is left to
+ * {@linkcode sealEventBlock}.
  *
  * @param image The block's image; changed in place.
- * @param trailer What its trailer says.
  * @param slot The empty slot that the record goes to, 0..5.
  * @param record The 76 bytes of the record.
- * @returns The CRC copies of the new trailer.
+ * @returns The record's CRC, for the trailer.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { encodeEventRecord } from "../wire/event.ts";
- * import { addToEventBlock, readEventBlock } from "./event_block.ts";
+ * import { addToEventBlock, readEventBlock, sealEventBlock } from "./event_block.ts";
  *
  * const image = new Uint8Array(512);
- * const trailer = { firstSequence: 1n, recordCrcs: [0, 0, 0, 0, 0, 0] };
  * const record = encodeEventRecord({
  *   timestamp: 5,
  *   severity: 1,
  *   eventCode: 2,
  *   payload: new Uint8Array([3]),
  * });
- * addToEventBlock(image, trailer, 0, record);
- * assertEquals(readEventBlock(image).slots[0]?.kind, "record");
+ * const recordCrcs = [addToEventBlock(image, 0, record), 0, 0, 0, 0, 0];
+ * sealEventBlock(image, { firstSequence: 9n, recordCrcs });
+ * assertEquals(readEventBlock(image).firstSequence, 9n);
  * ```
  */
 export function addToEventBlock(
   image: Uint8Array,
-  trailer: TrailerState,
   slot: number,
   record: Uint8Array,
-): number[] {
-  const recordCrcs = trailer.recordCrcs.slice();
-  recordCrcs[slot] = recordCrc(record);
+): number {
   image.set(record, slot * EVENT_RECORD_SIZE_BYTES);
+  return recordCrc(record);
+}
+
+/**
+ * Writes the trailer of an event block.
+ *
+ * @param image The block's image; changed in place.
+ * @param trailer What the trailer shall say.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { readEventBlock, sealEventBlock } from "./event_block.ts";
+ *
+ * const image = new Uint8Array(512);
+ * sealEventBlock(image, { firstSequence: 9n, recordCrcs: [0, 0, 0, 0, 0, 0] });
+ * assertEquals(readEventBlock(image).firstSequence, 9n);
+ * ```
+ */
+export function sealEventBlock(
+  image: Uint8Array,
+  trailer: TrailerState,
+): void {
+  const { firstSequence, recordCrcs } = trailer;
   image.set(
-    encodeEventTrailer({ sequence: trailer.firstSequence, recordCrcs }),
+    encodeEventTrailer({ sequence: firstSequence, recordCrcs }),
     EVENT_TRAILER_OFFSET,
   );
-  return recordCrcs;
 }
 
 /**

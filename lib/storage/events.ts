@@ -16,13 +16,19 @@
  * @module
  */
 
-import { encodeEventRecord, type EventRecord } from "../wire/event.ts";
+import {
+  encodeEventRecord,
+  eventLayout,
+  type EventRecord,
+} from "../wire/event.ts";
 import {
   addToEventBlock,
   type EventBlock,
   EVENTS_PER_BLOCK,
   isTrailerUnvouching,
   readEventBlock,
+  sealEventBlock,
+  type TrailerState,
 } from "./event_block.ts";
 import { BLOCK_SIZE_BYTES } from "./device.ts";
 import { StorageError } from "./error.ts";
@@ -40,6 +46,9 @@ export interface StoredEvent extends EventRecord {
   /** The slot in that block, 0..5. */
   readonly slot: number;
 }
+
+const PAYLOAD_LENGTH_OFFSET = eventLayout.offsetOf("payloadLength");
+const PAYLOAD_OFFSET = eventLayout.offsetOf("payload");
 
 const NO_CRCS: readonly number[] = [0, 0, 0, 0, 0, 0];
 
@@ -325,6 +334,7 @@ function mergeByTimestamp(
 export class EventBatch {
   readonly #ring: EventRing;
   readonly #changes = new Map<number, Uint8Array<ArrayBuffer>>();
+  readonly #trailers = new Map<number, TrailerState>();
   /** The blocks that this batch starts over. */
   readonly started = new Set<number>();
   /** The records of this batch, in order. */
@@ -345,8 +355,14 @@ export class EventBatch {
     this.nextSequence = ring.nextSequence;
   }
 
-  /** The new images of the changed blocks (0..15). */
+  /** The new images of the changed blocks (0..15), trailers included. */
   changes(): ReadonlyMap<number, Uint8Array<ArrayBuffer>> {
+    // One trailer for each block, however many records it got.
+    for (const [ringBlock, trailer] of this.#trailers) {
+      const image = this.#changes.get(ringBlock);
+      if (image !== undefined) sealEventBlock(image, trailer);
+    }
+    this.#trailers.clear();
     return this.#changes;
   }
 
@@ -363,6 +379,7 @@ export class EventBatch {
     record: EventRecord,
     bytes: Uint8Array = encodeEventRecord(record),
   ): bigint | null {
+    const payloadLength = bytes[PAYLOAD_LENGTH_OFFSET] ?? 0;
     let head = this.head;
     if (head === null || head.used >= EVENTS_PER_BLOCK) {
       const ringBlock = this.#ring.following(head?.ringBlock ?? null);
@@ -380,18 +397,28 @@ export class EventBatch {
       this.#changes.set(ringBlock, new Uint8Array(BLOCK_SIZE_BYTES));
     }
     const { ringBlock, firstSequence, used } = head;
+    const recordCrcs = head.recordCrcs.slice();
     let image = this.#changes.get(ringBlock);
     if (image === undefined) {
       image = new Uint8Array(BLOCK_SIZE_BYTES);
       image.set(this.#ring.image(ringBlock) ?? image);
       this.#changes.set(ringBlock, image);
     }
-    const recordCrcs = addToEventBlock(image, head, used, bytes);
+    recordCrcs[used] = addToEventBlock(image, used, bytes);
+    this.#trailers.set(ringBlock, { firstSequence, recordCrcs });
     const sequence = firstSequence + BigInt(used);
     this.nextSequence = sequence + 1n;
     this.head = { ringBlock, firstSequence, used: used + 1, recordCrcs };
-    const stored = { ...record, payload: record.payload.slice() };
-    this.appended.push({ ...stored, sequence, ringBlock, slot: used });
+    this.appended.push({
+      timestamp: record.timestamp,
+      severity: record.severity,
+      eventCode: record.eventCode,
+      // The caller may change its own array afterwards.
+      payload: bytes.subarray(PAYLOAD_OFFSET, PAYLOAD_OFFSET + payloadLength),
+      sequence,
+      ringBlock,
+      slot: used,
+    });
     return sequence;
   }
 }

@@ -280,9 +280,12 @@ export class Volume {
       get nextSequence(): bigint {
         return ring.nextSequence;
       },
-      append: async (record) => {
-        const copy = { ...record, payload: record.payload.slice() };
-        return await (this.#refuse() ?? this.#writer.append(copy));
+      append: (record) => {
+        try {
+          return this.#refuse() ?? this.#writer.append(record);
+        } catch (error) {
+          return Promise.reject(error);
+        }
       },
       recent: (limit) => ring.recent(limit),
       follow: (options) => this.#follow(ring, options ?? {}),

@@ -466,9 +466,15 @@ export class Writer {
   }
 
   #remove(operations: readonly Operation[]): void {
+    if (operations.length === 0) return;
+    if (operations.every((operation, at) => this.#queue[at] === operation)) {
+      this.#queue.splice(0, operations.length);
+      return;
+    }
     const gone = new Set(operations);
     const left = this.#queue.filter((operation) => !gone.has(operation));
-    this.#queue.splice(0, this.#queue.length, ...left);
+    this.#queue.length = 0;
+    this.#queue.push(...left);
   }
 }
 
