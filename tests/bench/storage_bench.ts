@@ -37,6 +37,10 @@ const RECORD: EventRecord = {
   payload: crypto.getRandomValues(new Uint8Array(48)),
 };
 
+/** Measured: device time and calls of a group, 500 groups. */
+const GROUP_REASON =
+  "16 records are three or four blocks in two or three places: their flush took twice that of one sector, and every third group needs a second one, because the journal holds one block";
+
 /** Makes the files, which are removed when the process ends. */
 export async function comparisons(): Promise<Comparison[]> {
   const parent = Deno.env.get("SPACEOS_BENCH_DIR") ??
@@ -101,7 +105,12 @@ export async function comparisons(): Promise<Comparison[]> {
         },
       ],
       targets: [
-        { contender: "append, blocking", atLeast: 0.9 },
+        {
+          contender: "append, blocking",
+          atLeast: 0.9,
+          otherwise:
+            "on a disk that flushes in 0.13 ms the 20 to 40 us of planning and encoding show; on one that needs 0.5 ms they don't",
+        },
         {
           contender: "append, not blocking",
           atLeast: 0.9,
@@ -132,8 +141,12 @@ export async function comparisons(): Promise<Comparison[]> {
         },
       ],
       targets: [
-        { contender: "append, blocking", atLeast: 8 },
-        { contender: "append, not blocking", atLeast: 8 },
+        { contender: "append, blocking", atLeast: 8, otherwise: GROUP_REASON },
+        {
+          contender: "append, not blocking",
+          atLeast: 8,
+          otherwise: GROUP_REASON,
+        },
       ],
     },
   ];
