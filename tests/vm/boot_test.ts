@@ -24,29 +24,38 @@ import {
 } from "../fixtures/make_disk.ts";
 import { type IpcConnection, Machine } from "./machine.ts";
 
-const TYPE = { TM: 1, TC: 2, EVR: 3, HEALTH: 8, ERROR: 10 } as const;
-const COMMAND = { PING: 1, POWEROFF: 2, REBOOT: 3 } as const;
+const TYPE = { TM: 1, TC: 2, EVR: 3, HEALTH: 8, LOG: 9, ERROR: 10 } as const;
+const COMMAND = { PING: 1, POWEROFF: 2, REBOOT: 3, LOG_FOLLOW: 15 } as const;
 const BOOT_EVENT = 0x0001;
 
-/** A telecommand without arguments, byte by byte. */
-function telecommand(command: number, sequence: number): Uint8Array {
+/** A telecommand, byte by byte. */
+function telecommand(
+  command: number,
+  sequence: number,
+  argumentBytes: readonly number[] = [],
+): Uint8Array {
   const frame = new Uint8Array(256);
   const view = new DataView(frame.buffer);
   view.setUint8(0x00, 1);
   view.setUint8(0x01, TYPE.TC);
-  view.setUint16(0x04, 4);
+  view.setUint16(0x04, 4 + argumentBytes.length);
   view.setUint16(0x08, command);
   view.setUint16(0x0a, sequence);
+  frame.set(argumentBytes, 0x0c);
   return frame;
 }
+
+/** All of a frame's bytes as text. */
+const textOf = (frame: Uint8Array): string => new TextDecoder().decode(frame);
 
 /** Sends a command and takes its answer: status 0, the command and sequence echoed. */
 async function command(
   ipc: IpcConnection,
   code: number,
   sequence: number,
+  argumentBytes: readonly number[] = [],
 ): Promise<void> {
-  await ipc.send(telecommand(code, sequence));
+  await ipc.send(telecommand(code, sequence, argumentBytes));
   const answer = await ipc.receive((frame) => {
     const view = new DataView(frame.buffer, frame.byteOffset);
     return frame[1] === TYPE.TM && view.getUint16(0x0a) === sequence;
@@ -105,6 +114,11 @@ Deno.test("the image boots, shows the superblock, greets the host, keeps the boo
   assertMatch(console, /crc32\s+0x[0-9A-F]{8} \(valid\)/);
 
   await command(ipc, COMMAND.PING, 0x1234);
+  await command(ipc, COMMAND.LOG_FOLLOW, 0x1236, [1]);
+  const line = await ipc.receive((frame) =>
+    frame[1] === TYPE.LOG && textOf(frame).includes("READY after")
+  );
+  assertEquals([line[8], line[9]], [0, "spaceos-init".length], "stream, name");
   await command(ipc, COMMAND.POWEROFF, 0x1235);
   assertEquals(await machine.waitForEnd(), "poweroff");
 
