@@ -45,6 +45,7 @@ import { resolveCommand, spawn, type SpawnOptions } from "../linux/spawn.ts";
 import {
   detachTerminal,
   foregroundGroup,
+  isOrphanedGroup,
   isTerminalGone,
   processPlace,
   setForegroundGroup,
@@ -393,24 +394,23 @@ class Container {
   /**
    * The terminal has stopped the command, in a group of its own, so the shell
    * can't see it: stop with it, and go on with it. Where no shell watches, the
-   * kernel does not stop us, and the command goes on at once, as one that was
-   * started directly would not have stopped at all.
+   * command goes on at once, as one that was started directly would not have
+   * stopped at all.
    */
   #followStop(child: number): void {
     if (this.#foreground === undefined) return;
     const stop = takeStop(child);
     if (stop === undefined || this.#continued) return;
     if (!JOB_CONTROL.includes(stop)) return;
+    if (isOrphanedGroup()) {
+      // One that only tried to use the terminal from the background stays: it
+      // would try again for ever.
+      if (stop === SIGNALS.SIGTSTP) killGroup(child, SIGNALS.SIGCONT);
+      return;
+    }
+    // The SIGCONT that continues us is forwarded, as any is.
+    this.#continued = true;
     stopSelf("SIGTSTP");
-    this.#withTerminal(() => {
-      if (foregroundGroup(STANDARD_INPUT) === this.#place.processGroup) {
-        setForegroundGroup(STANDARD_INPUT, child);
-      }
-    });
-    // The SIGCONT that continued us is forwarded besides. To a command that reads
-    // or writes in the background this must not be added, or the two of us would
-    // go round for ever where the kernel did not stop us.
-    if (stop === SIGNALS.SIGTSTP) killGroup(child, SIGNALS.SIGCONT);
   }
 
   #exitCode(exit: ChildExit): number {

@@ -82,8 +82,8 @@ export interface SpawnOptions extends Credentials {
    */
   readonly session?: "new" | "group" | "same";
   /**
-   * A terminal device that becomes descriptors 0, 1 and 2 and, with a new
-   * session, the controlling terminal.
+   * A terminal device that, with a new session, becomes its controlling terminal,
+   * and those of descriptors 0, 1 and 2 that are not given.
    */
   readonly terminal?: string;
   /**
@@ -303,27 +303,29 @@ function addFileActions(
       "posix_spawn_file_actions_adddup2",
     );
   }
+  const highest = Math.max(2, ...wanted.keys());
   if (options.terminal !== undefined) {
     const O_RDWR = 2;
+    // Above all others, where the closing below finds it.
+    const spare = Math.max(highest, ...wanted.values()) + wanted.size + 1;
     add(
       libcFunctions.posix_spawn_file_actions_addopen(
         actions,
-        0,
+        spare,
         cString(options.terminal),
         O_RDWR,
         0,
       ),
       "posix_spawn_file_actions_addopen",
     );
-    for (const target of [1, 2]) {
+    for (const target of [0, 1, 2]) {
       if (wanted.has(target)) continue;
       add(
-        libcFunctions.posix_spawn_file_actions_adddup2(actions, 0, target),
+        libcFunctions.posix_spawn_file_actions_adddup2(actions, spare, target),
         "posix_spawn_file_actions_adddup2",
       );
     }
   }
-  const highest = Math.max(2, ...wanted.keys());
   for (const target of openBetween(3, highest)) {
     if (wanted.has(target)) continue;
     add(

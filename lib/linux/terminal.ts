@@ -163,6 +163,46 @@ export function stopSelf(signal: "SIGSTOP" | "SIGTSTP"): void {
 }
 
 /**
+ * Whether this process's group is orphaned: no member has a parent in another
+ * group of the same session, a shell, that could continue it. The kernel does
+ * not let a terminal stop such a group. That of PID 1 counts as one.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { isOrphanedGroup } from "./terminal.ts";
+ *
+ * assertEquals(typeof isOrphanedGroup(), "boolean");
+ * ```
+ */
+export function isOrphanedGroup(): boolean {
+  const { pid, processGroup, session } = processPlace();
+  if (pid === 1) return true;
+  for (const entry of Deno.readDirSync("/proc")) {
+    if (!/^[0-9]+$/.test(entry.name)) continue;
+    const member = Number(entry.name);
+    if (libc().getpgid(member) !== processGroup) continue;
+    const parent = parentOf(member);
+    if (
+      parent !== undefined && parent > 1 &&
+      libc().getpgid(parent) !== processGroup &&
+      libc().getsid(parent) === session
+    ) return false;
+  }
+  return true;
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    // The name, in parentheses, may hold anything; fields go on after the last.
+    return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch {
+    return undefined; // it ended
+  }
+}
+
+/**
  * Whether a {@linkcode SystemError} says that there is no terminal to act on any
  * more, which a caller of job control may pass over.
  *
