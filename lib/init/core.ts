@@ -24,160 +24,29 @@ import {
   statusOf,
   stepSupervisor,
   summary,
-  type SupervisorEffect,
   type SupervisorEvent,
-  type SupervisorState,
   unhealthyCriticalServices,
 } from "../supervisor/supervisor.ts";
-import type { EventSeverity } from "../wire/event.ts";
 import { type EventCodeName, eventCodes } from "../wire/event_code.ts";
 import { CommandStatus } from "../wire/telecommand.ts";
-import type { LogLevel } from "./command_line.ts";
+import {
+  HEALTHY_AFTER_MS,
+  type InitEffect,
+  type InitEvent,
+  type InitSettings,
+  type InitState,
+  type InitStep,
+  type Mode,
+  READY_LIMIT_MS,
+  STORAGE_LIMIT_MS,
+} from "./core_types.ts";
 import {
   beginShutdown,
   type PowerAction,
   type ShutdownEvent,
-  type ShutdownStage,
   type ShutdownState,
   stepShutdown,
 } from "./shutdown.ts";
-
-/** The machine's mode; the table at the head of this file explains each. */
-export type Mode = "booting" | "nominal" | "degraded" | "safe" | "shuttingDown";
-
-/** When a boot counts as healthy: the boot counter starts again at 0. */
-export const HEALTHY_AFTER_MS = 60_000;
-
-/** The longest that services may take before the init says READY without them. */
-export const READY_LIMIT_MS = 60_000;
-
-/** Storage that has not answered for this long does not count as alive. */
-export const STORAGE_LIMIT_MS = 10_000;
-
-/** What does not change while the machine is up. */
-export interface InitSettings {
-  /** How often a HEALTH frame goes to the host, in milliseconds. */
-  readonly healthIntervalMs: number;
-  /** How often the watchdog is petted, in milliseconds; null without one. */
-  readonly petIntervalMs: number | null;
-}
-
-/** Everything the init knows and decides from. */
-export interface InitState {
-  /** The settings. */
-  readonly settings: InitSettings;
-  /** The machine's mode. */
-  readonly mode: Mode;
-  /** Whether safe mode was asked for; it stays so until the host leaves it. */
-  readonly safeMode: boolean;
-  /** The services; null until the boot has read their definitions. */
-  readonly supervisor: SupervisorState | null;
-  /** When the services were started, CLOCK_BOOTTIME, milliseconds. */
-  readonly startedMs: number;
-  /** When the init said READY, or null. */
-  readonly readyMs: number | null;
-  /** Whether this boot has been counted as healthy. */
-  readonly healthy: boolean;
-  /** What is wrong with the machine, by subject. */
-  readonly problems: ReadonlyMap<string, string>;
-  /** When the oldest unanswered storage request was made, or null. */
-  readonly storagePendingMs: number | null;
-  /** When the next HEALTH frame is due. */
-  readonly nextHealthMs: number;
-  /** When the next pet is due. */
-  readonly nextPetMs: number;
-  /** Why the watchdog is not petted at the moment, or null. */
-  readonly starving: string | null;
-  /** The shutdown under way, or null. */
-  readonly shutdown: ShutdownState | null;
-}
-
-/** What can happen to the init. */
-export type InitEvent =
-  /** Time has passed. */
-  | { readonly kind: "time" }
-  /** Something is wrong with the machine; the same subject again replaces the text. */
-  | {
-    readonly kind: "problem";
-    readonly subject: string;
-    readonly text: string;
-    /** The event that records it; default `BOOT_PHASE_FAILED`. */
-    readonly code?: EventCodeName;
-  }
-  /** It is well again. */
-  | { readonly kind: "solved"; readonly subject: string }
-  /** The boot is through: these are the services. */
-  | {
-    readonly kind: "start";
-    readonly definitions: readonly ServiceDefinition[];
-    readonly safeMode: boolean;
-  }
-  /** News of a service. */
-  | { readonly kind: "supervisor"; readonly event: SupervisorEvent }
-  /** A signal that asks for something. */
-  | { readonly kind: "signal"; readonly signal: string }
-  /** The host asks for something. */
-  | { readonly kind: "request"; readonly request: HostRequest }
-  /** A storage request was made and is unanswered since then; null: none is. */
-  | { readonly kind: "storage-pending"; readonly sinceMs: number | null }
-  /** A stage of the shutdown has done its work. */
-  | { readonly kind: "stage-done"; readonly stage: ShutdownStage };
-
-/** What the supervisor asks of the shell; its records and its end are the core's. */
-export type ServiceEffect = Exclude<
-  SupervisorEffect,
-  { readonly kind: "event" | "all-stopped" }
->;
-
-/** What the shell is asked to do. */
-export type InitEffect =
-  /** Something for a service. */
-  | { readonly kind: "service"; readonly effect: ServiceEffect }
-  /** Append to the event log, tell the host, and print. */
-  | {
-    readonly kind: "record";
-    readonly severity: EventSeverity;
-    readonly code: EventCodeName;
-    readonly text: string;
-  }
-  /** Print. */
-  | { readonly kind: "say"; readonly level: LogLevel; readonly text: string }
-  /** Answer a telecommand. */
-  | {
-    readonly kind: "answer";
-    readonly request: HostRequest;
-    readonly status: number;
-    readonly result?: Uint8Array;
-  }
-  /** Send each new line of the log, of one writer or of all, or no more. */
-  | {
-    readonly kind: "follow-log";
-    readonly isOn: boolean;
-    readonly name: string | null;
-  }
-  /** Send a HEALTH frame. */
-  | { readonly kind: "health" }
-  /** Pet the watchdog. */
-  | { readonly kind: "pet" }
-  /** This boot is healthy: begin the count of failed boots anew. */
-  | { readonly kind: "healthy" }
-  /** READY. */
-  | { readonly kind: "ready"; readonly text: string }
-  /** The work of a stage of the shutdown. */
-  | {
-    readonly kind: "stage";
-    readonly stage: ShutdownStage;
-    readonly action: PowerAction;
-    readonly report: string;
-  };
-
-/** The outcome of a step. */
-export interface InitStep {
-  /** The state after. */
-  readonly state: InitState;
-  /** What to do now, in this order. */
-  readonly effects: readonly InitEffect[];
-}
 
 /**
  * The init before its boot.

@@ -16,7 +16,7 @@ import { type ChildDescriptor, spawn } from "../linux/spawn.ts";
 import { readUserDatabase } from "../linux/user_database.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import type { SupervisorEvent } from "../supervisor/supervisor.ts";
-import type { ServiceEffect } from "./core.ts";
+import type { ServiceEffect } from "./core_types.ts";
 import { raiseDescriptorLimit } from "./descriptor_limit.ts";
 import { launchUser, spawnOptions } from "./launch.ts";
 import type { Log } from "./log.ts";

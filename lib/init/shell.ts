@@ -30,15 +30,8 @@ import { type Frame, FrameType, receiveFrame } from "../wire/frame.ts";
 import { encodeHealth, SystemMode } from "../wire/health.ts";
 import { boot, type BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
-import {
-  createInit,
-  initDeadlineMs,
-  type InitEffect,
-  type InitEvent,
-  type InitState,
-  type Mode,
-  stepInit,
-} from "./core.ts";
+import { createInit, initDeadlineMs, stepInit } from "./core.ts";
+import type { InitEffect, InitEvent, InitState, Mode } from "./core_types.ts";
 import { detachFilesystems, endMachine } from "./go_down.ts";
 import { Log, type LogLine } from "./log.ts";
 import { logFrames } from "./log_frames.ts";

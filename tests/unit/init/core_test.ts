@@ -1,16 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   createInit,
-  HEALTHY_AFTER_MS,
   initDeadlineMs,
+  stepInit,
+} from "../../../lib/init/core.ts";
+import {
+  HEALTHY_AFTER_MS,
   type InitEffect,
   type InitEvent,
   type InitSettings,
   type InitState,
   READY_LIMIT_MS,
-  stepInit,
   STORAGE_LIMIT_MS,
-} from "../../../lib/init/core.ts";
+} from "../../../lib/init/core_types.ts";
 import {
   defineService,
   type ServiceDefinition,
