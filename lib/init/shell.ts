@@ -6,14 +6,7 @@
  *
  * @module
  */
-import { HostLink } from "../host/link.ts";
-import { findPort, HOST_PORT_NAME } from "../host/ports.ts";
-import {
-  answerFrames,
-  errorFrame,
-  frameToHost,
-  readRequest,
-} from "../host/requests.ts";
+import { answerFrames } from "../host/requests.ts";
 import { boottimeMs, realtimeMs } from "../linux/clock.ts";
 import { Poller } from "../linux/poller.ts";
 import {
@@ -25,22 +18,18 @@ import {
 import { setupSignals } from "../linux/signal.ts";
 import { type SignalName, SIGNALS } from "../linux/signal_table.ts";
 import { petWatchdog } from "../linux/watchdog.ts";
-import { FrameErrorCode } from "../wire/error_frame.ts";
-import { type Frame, FrameType, receiveFrame } from "../wire/frame.ts";
-import { encodeHealth, SystemMode } from "../wire/health.ts";
 import { boot, type BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
 import { createInit, initDeadlineMs, stepInit } from "./core.ts";
-import type { InitEffect, InitEvent, InitState, Mode } from "./core_types.ts";
+import type { InitEffect, InitEvent, InitState } from "./core_types.ts";
 import { detachFilesystems, endMachine } from "./go_down.ts";
-import { Log, type LogLine } from "./log.ts";
-import { logFrames } from "./log_frames.ts";
+import { healthFrame } from "./health_frame.ts";
+import { HostSession } from "./host_session.ts";
+import { Log } from "./log.ts";
 import { Records } from "./records.ts";
 import { ServiceRunner } from "./service_runner.ts";
 import type { ShutdownStage } from "./shutdown.ts";
-import { parseLoad, parseMemoryFacts } from "./system_facts.ts";
 import { Timeline } from "./timeline.ts";
-import { summary } from "../supervisor/supervisor.ts";
 
 /** Signals that mean something to the core, besides SIGCHLD. */
 const SIGNALS_OF_INTEREST: readonly SignalName[] = [
@@ -62,17 +51,6 @@ const EXIT_BATCH = 1024;
 function coreNowMs(): number {
   return Math.floor(boottimeMs());
 }
-
-/** How long to wait before looking for the host's port again. */
-const PORT_RETRY_MS = 1_000;
-
-const MODES: Readonly<Record<Mode, SystemMode>> = {
-  booting: SystemMode.BOOTING,
-  nominal: SystemMode.NOMINAL,
-  degraded: SystemMode.DEGRADED,
-  safe: SystemMode.SAFE,
-  shuttingDown: SystemMode.SHUTTING_DOWN,
-};
 
 /**
  * Runs the init: boots, supervises, and goes down. Resolves never: the machine
@@ -122,13 +100,12 @@ class Shell {
   readonly #booted: BootResult;
   readonly #poller: Poller;
   readonly #runner: ServiceRunner;
+  readonly #host: HostSession;
   readonly #records: Records;
   readonly #counter: BootCounter;
   readonly #queue: InitEvent[] = [];
   #state: InitState;
-  #link: HostLink | null = null;
   #isDraining = false;
-  #unfollow: (() => void) | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
   #childExits = 0;
@@ -149,10 +126,15 @@ class Shell {
       log,
       dispatch: (event) => this.#dispatch({ kind: "supervisor", event }),
     });
+    this.#host = new HostSession({
+      poller: this.#poller,
+      log,
+      onRequest: (request) => this.#dispatch({ kind: "request", request }),
+    });
     this.#records = new Records({
       volume: found.volume,
       missionSeconds: () => Math.floor(realtimeMs() / 1000) >>> 0,
-      send: (frame) => void this.#link?.send(frame, "telemetry"),
+      send: (frame) => this.#host.send(frame, "telemetry"),
       onStorage: (problem) =>
         this.#dispatch(
           problem === null ? { kind: "solved", subject: "storage" } : {
@@ -187,7 +169,7 @@ class Shell {
       onSignal: (signal) => this.#signalled(signal),
       onError: (error) => this.#log.error(`signal: ${String(error)}`),
     });
-    this.#openLink();
+    this.#host.open();
     for (const problem of problems) {
       this.#dispatch({ kind: "problem", ...problem });
     }
@@ -261,14 +243,14 @@ class Shell {
       case "answer": {
         const { request, status, result } = effect;
         for (const frame of answerFrames(request, status, result)) {
-          this.#link?.send(frame, "answer");
+          this.#host.send(frame, "answer");
         }
         return;
       }
       case "follow-log":
-        return this.#followLog(effect.isOn ? { name: effect.name } : null);
+        return this.#host.followLog(effect);
       case "health":
-        return void this.#link?.send(this.#health(), "telemetry");
+        return this.#host.send(this.#health(), "telemetry");
       case "pet":
         return this.#pet();
       case "healthy":
@@ -287,20 +269,6 @@ class Shell {
       severity
     ];
     this.#log[level](`${code} ${text}`);
-  }
-
-  /** Sends what the ring holds, and then each new line; null ends it. */
-  #followLog(wanted: { readonly name: string | null } | null): void {
-    this.#unfollow?.();
-    this.#unfollow = null;
-    if (wanted === null) return;
-    const { name } = wanted;
-    const send = (line: LogLine) => {
-      if (name !== null && line.name !== name) return;
-      for (const frame of logFrames(line)) this.#link?.send(frame, "telemetry");
-    };
-    for (const line of this.#log.recent(name ?? undefined)) send(line);
-    this.#unfollow = this.#log.follow(send);
   }
 
   #ready(text: string): void {
@@ -400,95 +368,18 @@ class Shell {
     }
   }
 
-  #openLink(): void {
-    const path = findPort(HOST_PORT_NAME);
-    if (path === undefined) {
-      this.#log.info(`host link: no virtio-serial port ${HOST_PORT_NAME}`);
-      return;
-    }
-    try {
-      this.#link = HostLink.open(path, this.#poller, {
-        onFrame: (frame) => this.#received(frame),
-        onConnected: (isConnected) => {
-          // Who comes next asks for the log anew, if it wants it.
-          if (!isConnected) this.#followLog(null);
-          this.#log.debug(`host ${isConnected ? "connected" : "away"}`);
-        },
-      });
-      this.#log.info(`host link: ${path}`);
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      this.#log.warning(`host link: ${text}`);
-      setTimeout(() => this.#openLink(), PORT_RETRY_MS);
-    }
-  }
-
-  #received(bytes: Uint8Array): void {
-    const received = receiveFrame(bytes);
-    if (!received.ok) {
-      this.#log.debug(`frame refused: ${received.reason}`);
-      if (received.answer) {
-        this.#link?.send(errorFrame(received.fault), "answer");
-      }
-      return;
-    }
-    const { frame } = received;
-    if (frame.type !== FrameType.TC) return this.#refuse(frame);
-    try {
-      const request = readRequest(frame.payload);
-      this.#dispatch({ kind: "request", request });
-    } catch {
-      this.#refuse(frame);
-    }
-  }
-
-  /** A whole frame that means nothing to the init. */
-  #refuse(frame: Frame): void {
-    if (frame.type === FrameType.ERROR) return;
-    const isCommand = frame.type === FrameType.TC;
-    const fault = {
-      code: isCommand ? FrameErrorCode.MALFORMED : FrameErrorCode.UNKNOWN_TYPE,
-      offendingType: frame.type,
-      offendingApid: frame.apid,
-      offendingPayloadLength: frame.payload.length,
-    };
-    this.#link?.send(errorFrame(fault), "answer");
-  }
-
   #health(): Uint8Array {
-    const { supervisor, mode, problems } = this.#state;
-    const counts = supervisor === null ? null : summary(supervisor);
-    const memory = parseMemoryFacts(readProc("meminfo"));
-    const link = this.#link?.counters;
-    const payload = encodeHealth({
-      uptimeSeconds: Math.floor(boottimeMs() / 1000) >>> 0,
-      mode: MODES[mode],
-      servicesRunning: Math.min(255, counts?.running ?? 0),
-      servicesFailed: Math.min(255, counts?.failed ?? 0),
-      anomaliesActive: Math.min(255, problems.size),
-      memoryAvailableKib: memory.availableKib >>> 0,
-      memoryTotalKib: memory.totalKib >>> 0,
-      loadHundredths: parseLoad(readProc("loadavg")),
-      bootCount: Math.min(0xFFFF, this.#counter.bootCount ?? 0),
-      framesIn: (link?.framesIn ?? 0) >>> 0,
-      framesOut: (link?.framesOut ?? 0) >>> 0,
-      framesDropped: (link?.framesDropped ?? 0) >>> 0,
-      childExits: this.#childExits >>> 0,
-      eventCount: this.#records.count >>> 0,
-      watchdogPets: this.#watchdogPets >>> 0,
+    return healthFrame(this.#state, {
+      uptimeMs: boottimeMs(),
+      bootCount: this.#counter.bootCount,
+      link: this.#host.counters,
+      childExits: this.#childExits,
+      eventCount: this.#records.count,
+      watchdogPets: this.#watchdogPets,
     });
-    return frameToHost(FrameType.HEALTH, payload);
   }
 }
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(3)} s`;
-}
-
-function readProc(name: string): string {
-  try {
-    return Deno.readTextFileSync(`/proc/${name}`);
-  } catch {
-    return "";
-  }
 }
