@@ -44,6 +44,9 @@ const HEALTH_INTERVAL_MS = 10_000;
 /** The longest timer of the runtime. */
 const MAXIMUM_TIMER_MS = 0x7FFF_FFFF;
 
+/** How long the console shows why the init could not run. */
+const GIVE_UP_MS = 10_000;
+
 /** Exits handled in one go; then timers and frames have their turn. */
 const EXIT_BATCH = 1024;
 
@@ -61,17 +64,32 @@ function coreNowMs(): number {
 export async function runInit(): Promise<never> {
   const log = new Log({ nowMs: boottimeMs });
   keepAlive(log);
-  const timeline = new Timeline();
-  const booted = await boot({ log, timeline });
-  const shell = new Shell(log, timeline, booted);
-  await shell.start();
-  // The poller's thread and the timer keep the program alive; this promise
-  // keeps its caller from going on.
+  try {
+    const timeline = new Timeline();
+    const booted = await boot({ log, timeline });
+    const shell = new Shell(log, timeline, booted);
+    await shell.start();
+  } catch (error) {
+    await giveUp(log, error);
+  }
   return await new Promise<never>(() => {});
+}
+
+/**
+ * Without descriptors or memory there is no init: the machine has a better
+ * chance from the start, after a moment in which the console can be read.
+ */
+async function giveUp(log: Log, error: unknown): Promise<void> {
+  const text = error instanceof Error ? error.stack ?? error.message : error;
+  log.error(`the init can't run, reboot in ${GIVE_UP_MS} ms: ${text}`);
+  await new Promise((resolve) => setTimeout(resolve, GIVE_UP_MS));
+  endMachine("reboot");
 }
 
 /** PID 1 that ends is a kernel panic: no exception may end it. */
 function keepAlive(log: Log): void {
+  // A program whose event loop has nothing left to wait for ends.
+  setInterval(() => {}, MAXIMUM_TIMER_MS);
   const say = (what: string, error: unknown) => {
     try {
       const text = error instanceof Error
