@@ -109,7 +109,7 @@ export async function comparisons(): Promise<Comparison[]> {
           contender: "append, blocking",
           atLeast: 0.9,
           otherwise:
-            "on a disk that flushes in 0.13 ms the 20 to 40 us of planning and encoding show; on one that needs 0.5 ms they don't",
+            "planning and encoding took 18 us before a 122 us write and 12 us after it, measured alone; between other programs' turns it is more",
         },
         {
           contender: "append, not blocking",
