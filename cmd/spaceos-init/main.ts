@@ -35,6 +35,7 @@ Exit codes:
   0    done
   1    check: a definition has an error
   2    the command line is not understood
+  125  container mode itself failed, or its command line is wrong
   126  container mode: the command can't be executed
   127  container mode: there is no such command
   128+N  container mode: the command was ended by signal N
