@@ -7,6 +7,7 @@
  * @module
  */
 import { currentEnvironment } from "../../rootfs/toolchain/environment.ts";
+import { statusFields } from "./namespace.ts";
 
 const MAIN = new URL("../../cmd/spaceos-init/main.ts", import.meta.url);
 
@@ -72,11 +73,17 @@ export class InitMachine implements AsyncDisposable {
     );
     const { configArguments, variables } = currentEnvironment();
     const timeoutSeconds = options.timeoutSeconds ?? 120;
+    Deno.mkdirSync(`${folder}/cgroup`);
     const child = new Deno.Command("timeout", {
       args: [
         ...["-s", "KILL", `${timeoutSeconds}`],
-        ...["unshare", "--pid", "--fork", "--kill-child", "--mount"],
-        ...["--mount-proc", "--propagation", "private"],
+        // A control group of its own, seen by the init as the root of all:
+        // machines that run at the same time have services of the same names.
+        ...["unshare", "--mount", "--propagation", "private", "sh", "-c"],
+        `${enterCgroup(folder)}; exec "$@"`,
+        "sh",
+        ...["unshare", "--pid", "--fork", "--kill-child", "--cgroup"],
+        ...["--mount", "--mount-proc", "--propagation", "private"],
         ...["sh", "-c"],
         `mount --bind ${folder}/cmdline /proc/cmdline &&
          mount --bind ${folder}/console /dev/console &&
@@ -143,9 +150,11 @@ export class InitMachine implements AsyncDisposable {
   /** The init's process id as seen from here. */
   async pid(): Promise<number> {
     return await this.until(() => {
-      // timeout -> unshare -> the namespace's init
-      const unshare = childrenOf(this.#child.pid)[0];
-      return unshare === undefined ? undefined : childrenOf(unshare)[0];
+      // timeout -> unshare -> the namespace's init, after short-lived others
+      const unshare = childrenOf(this.#child.pid)[0] ?? -1;
+      return childrenOf(unshare).find((pid) =>
+        statusFields(pid)?.["NSpid"]?.endsWith("\t1")
+      );
     }, "the init's process");
   }
 
@@ -165,14 +174,51 @@ export class InitMachine implements AsyncDisposable {
 
   /** Kills what still runs, and removes the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended.
+    for (const unshare of childrenOf(this.#child.pid)) {
+      try {
+        // The init goes with it, and every process with the init.
+        Deno.kill(unshare, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
     }
     await this.ended;
+    new Deno.Command("unshare", {
+      args: [
+        ...["--mount", "--propagation", "private", "sh", "-c"],
+        removeCgroup(this.folder),
+      ],
+      stderr: "null",
+    }).outputSync();
     Deno.removeSync(this.folder, { recursive: true });
   }
+}
+
+/** The control group of a machine, named after its folder. */
+function cgroupOf(folder: string): string {
+  return `${folder}/cgroup/${folder.slice(folder.lastIndexOf("/") + 1)}`;
+}
+
+/** Shell commands that enter it, where the kernel has cgroup2. */
+function enterCgroup(folder: string): string {
+  return `mount -t cgroup2 cgroup ${folder}/cgroup &&
+    mkdir ${cgroupOf(folder)} && echo $$ > ${cgroupOf(folder)}/cgroup.procs &&
+    umount ${folder}/cgroup`;
+}
+
+/**
+ * Shell commands that remove it with all groups in it, the innermost first. A
+ * process that was killed a moment ago keeps its group for another.
+ */
+function removeCgroup(folder: string): string {
+  return `mount -t cgroup2 cgroup ${folder}/cgroup || exit
+    tries=0
+    until find ${cgroupOf(folder)} -depth -type d -exec rmdir {} +
+    do
+      tries=$((tries + 1))
+      [ $tries -lt 300 ] || exit
+      sleep 0.01
+    done`;
 }
 
 /**
