@@ -1,11 +1,17 @@
 /**
  * The one table of C functions, and the only `Deno.dlopen` of the project.
  * Every file of this room calls through {@linkcode libc} and judges the result
- * with {@linkcode check}, which reads errno right after the call: measured,
- * errno survives the way back from a synchronous call, and any failing call of
- * the runtime in between overwrites it. Calls marked `nonblocking` run on
- * another thread, where errno is lost: they are for waiting and for slow
- * disks, and their names end in `Async`. Imports only `error.ts`.
+ * with {@linkcode check}.
+ *
+ * errno is taken inside of each function of the table, by a load from memory
+ * that directly follows the call. Any other way is too late: measured, where a
+ * function was entered between the two, the runtime had its own failing call
+ * there (a futex that said EAGAIN, a file that was not there) about once in
+ * 300,000. Functions that return `ssize_t` are declared to return 32 bits, which
+ * no buffer here exceeds, since a `bigint` would have to be allocated in between.
+ * Calls marked `nonblocking` run on another thread, where errno is lost: they
+ * are for waiting and for slow disks, and their names end in `Async`. Imports
+ * only `error.ts`.
  *
  * Variadic functions (`open`, `fcntl`, `ioctl`, `prctl`, `syscall`) are called
  * with a fixed signature. Linux on x86-64 and on AArch64 passes such arguments
@@ -43,7 +49,7 @@ export const SYMBOLS = {
       "buffer", // void *buf
       "usize", // size_t count
     ],
-    result: "isize",
+    result: "i32",
   },
   write: {
     parameters: [
@@ -51,7 +57,7 @@ export const SYMBOLS = {
       "buffer", // const void *buf
       "usize", // size_t count
     ],
-    result: "isize",
+    result: "i32",
   },
   pread: {
     parameters: [
@@ -60,7 +66,7 @@ export const SYMBOLS = {
       "usize", // size_t count
       "i64", // off_t offset
     ],
-    result: "isize",
+    result: "i32",
   },
   pwrite: {
     parameters: [
@@ -69,7 +75,7 @@ export const SYMBOLS = {
       "usize", // size_t count
       "i64", // off_t offset
     ],
-    result: "isize",
+    result: "i32",
   },
   preadAsync: {
     name: "pread",
@@ -80,7 +86,7 @@ export const SYMBOLS = {
       "usize", // size_t count
       "i64", // off_t offset
     ],
-    result: "isize",
+    result: "i32",
   },
   pwriteAsync: {
     name: "pwrite",
@@ -91,7 +97,7 @@ export const SYMBOLS = {
       "usize", // size_t count
       "i64", // off_t offset
     ],
-    result: "isize",
+    result: "i32",
   },
   fdatasync: {
     parameters: [
@@ -279,7 +285,7 @@ export const SYMBOLS = {
       "buffer", // struct msghdr *msg
       "i32", // int flags
     ],
-    result: "isize",
+    result: "i32",
   },
   send: {
     parameters: [
@@ -288,7 +294,7 @@ export const SYMBOLS = {
       "usize", // size_t len
       "i32", // int flags
     ],
-    result: "isize",
+    result: "i32",
   },
 
   // Waiting.
@@ -658,7 +664,7 @@ export const SYMBOLS = {
       "buffer", // long or pointer arg2
       "usize", // long or pointer arg3
     ],
-    result: "isize",
+    result: "i32",
   },
   syscallPlain: {
     name: "syscall",
@@ -668,7 +674,7 @@ export const SYMBOLS = {
       "isize", // long arg2
       "isize", // long arg3
     ],
-    result: "isize",
+    result: "i32",
   },
 
   // Terminals.
@@ -743,19 +749,99 @@ export function syscallNumbers(): SyscallNumbers {
   return numbers;
 }
 
+/** A function of the table, whatever its type. */
+type NativeFunction = (...values: readonly unknown[]) => unknown;
+
 let loaded: Libc | undefined;
-let errnoView: Deno.UnsafePointerView | undefined;
 let overridden: Libc | undefined;
+/** errno itself: the thread's own, and an isolate keeps its thread. */
+let errnoMemory = new Int32Array(1);
+let lastErrno = 0;
 
 function load(): Libc {
   try {
-    loaded = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
+    const raw = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
+    const place = raw.__errno_location();
+    if (place === null) throw new Error("__errno_location returned null");
+    errnoMemory = new Int32Array(
+      Deno.UnsafePointerView.getArrayBuffer(
+        place,
+        Int32Array.BYTES_PER_ELEMENT,
+      ),
+    );
+    loaded = recordErrno(raw);
     return loaded;
   } catch (cause) {
     throw new Error(
       `cannot load ${LIBRARY}: expected glibc 2.34 or later, and permission for FFI`,
       { cause },
     );
+  }
+}
+
+/** The same functions, which note errno before they return. */
+function recordErrno(raw: Libc): Libc {
+  const functions = raw as unknown as Record<string, NativeFunction | null>;
+  const table: Record<string, NativeFunction | null> = {};
+  for (const [name, symbol] of Object.entries<Deno.ForeignFunction>(SYMBOLS)) {
+    const call = functions[name] ?? null;
+    // A function that is missing, or one of another thread, has no errno.
+    table[name] = call === null || symbol.nonblocking
+      ? call
+      : recording(call, symbol.parameters.length);
+  }
+  return table as unknown as Libc;
+}
+
+/** Written out for each number of parameters: nothing may come in between. */
+function recording(call: NativeFunction, parameters: number): NativeFunction {
+  switch (parameters) {
+    case 0:
+      return () => {
+        const result = call();
+        lastErrno = errnoMemory[0] ?? 0;
+        return result;
+      };
+    case 1:
+      return (a) => {
+        const result = call(a);
+        lastErrno = errnoMemory[0] ?? 0;
+        return result;
+      };
+    case 2:
+      return (a, b) => {
+        const result = call(a, b);
+        lastErrno = errnoMemory[0] ?? 0;
+        return result;
+      };
+    case 3:
+      return (a, b, c) => {
+        const result = call(a, b, c);
+        lastErrno = errnoMemory[0] ?? 0;
+        return result;
+      };
+    case 4:
+      return (a, b, c, d) => {
+        const result = call(a, b, c, d);
+        lastErrno = errnoMemory[0] ?? 0;
+        return result;
+      };
+    case 5:
+      return (a, b, c, d, e) => {
+        const result = call(a, b, c, d, e);
+        lastErrno = errnoMemory[0] ?? 0;
+        return result;
+      };
+    case 6:
+      return (a, b, c, d, e, f) => {
+        const result = call(a, b, c, d, e, f);
+        lastErrno = errnoMemory[0] ?? 0;
+        return result;
+      };
+    default:
+      throw new Error(
+        `a function of ${parameters} parameters, expected 0 to 6`,
+      );
   }
 }
 
@@ -818,21 +904,8 @@ export function overrideLibc(replacements: Partial<Libc>): Disposable {
 }
 
 /**
- * errno's place, which is the thread's own. The JavaScript thread of an
- * isolate never changes, so the place is asked for once.
- */
-function errnoPlace(): Deno.UnsafePointerView {
-  if (errnoView === undefined) {
-    const pointer = (loaded ?? load()).__errno_location();
-    if (pointer === null) throw new Error("__errno_location returned null");
-    errnoView = new Deno.UnsafePointerView(pointer);
-  }
-  return errnoView;
-}
-
-/**
- * The error number of the last failed synchronous call on this thread. Read it
- * before anything else is called.
+ * The error number of the last synchronous call of the table, if that failed.
+ * Read it before another is made.
  *
  * @example
  * ```ts
@@ -845,7 +918,7 @@ function errnoPlace(): Deno.UnsafePointerView {
  * ```
  */
 export function errno(): number {
-  return errnoPlace().getInt32();
+  return lastErrno;
 }
 
 /**
@@ -864,9 +937,7 @@ export function errno(): number {
  * ```
  */
 export function setErrno(value: number): -1 {
-  const pointer = (loaded ?? load()).__errno_location();
-  if (pointer === null) throw new Error("__errno_location returned null");
-  new Int32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4))[0] = value;
+  lastErrno = value;
   return -1;
 }
 

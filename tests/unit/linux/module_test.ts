@@ -21,7 +21,7 @@ function kernel(errno: number): { calls: unknown[]; undo: Disposable } {
         new TextDecoder().decode(parameters as Uint8Array),
         Number(flags),
       ]);
-      return BigInt(errno === 0 ? 0 : setErrno(errno));
+      return errno === 0 ? 0 : setErrno(errno);
     },
   });
   return { calls, undo };
