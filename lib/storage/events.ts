@@ -52,8 +52,11 @@ const PAYLOAD_OFFSET = eventLayout.offsetOf("payload");
 
 const NO_CRCS: readonly number[] = [0, 0, 0, 0, 0, 0];
 
-interface Head {
+/** Where the next record goes: the newest block, and how much of it is taken. */
+export interface Head {
+  /** The block, counted from the ring's first. */
   readonly ringBlock: number;
+  /** The number of the block's first record. */
   readonly firstSequence: bigint;
   /** The next slot to fill; 6 when the block is full. */
   readonly used: number;

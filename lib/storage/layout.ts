@@ -25,7 +25,7 @@ export const DATA_PRODUCT_FIRST_BLOCK = 33;
  * The smallest volume that we format: the fixed blocks, a data product area of
  * one descriptor and one data block, and the journal.
  */
-export const MINIMUM_BLOCK_COUNT = DATA_PRODUCT_FIRST_BLOCK + 3;
+export const MINIMUM_BLOCK_COUNT: number = DATA_PRODUCT_FIRST_BLOCK + 3;
 
 /** What the superblock says about the places on a volume, checked. */
 export interface Geometry {

@@ -100,8 +100,11 @@ export function isZero(bytes: Uint8Array): boolean {
   return true;
 }
 
-interface Place {
+/** Where the newest entry of a parameter stands. */
+export interface Place {
+  /** The slot, 0..31. */
   readonly slot: number;
+  /** The entry that stands there. */
   readonly entry: ParameterEntry;
 }
 
