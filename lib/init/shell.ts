@@ -353,6 +353,9 @@ class Shell {
         killAll(SIGNALS.SIGKILL);
         return this.#endIfAlone(stage);
       case "storage":
+        this.#log.info(
+          `reaped ${this.#childExits} processes, ${this.#orphanExits} of them orphans`,
+        );
         return void this.#closeStorage(report);
       case "unmount":
         return void this.#detach();
