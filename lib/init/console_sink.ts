@@ -27,6 +27,11 @@ export class ConsoleSink implements LogSink {
     this.#console = console;
   }
 
+  /** Lines that the console had no room for since the boot. */
+  get droppedLines(): number {
+    return this.#console.droppedLines;
+  }
+
   /**
    * Prints a line, or queues it.
    *

@@ -18,6 +18,7 @@
  * @module
  */
 
+import { initialEnvironment } from "../linux/environment.ts";
 import { SystemError } from "../linux/error.ts";
 import { isTerminal } from "../linux/file.ts";
 import { check, libc } from "../linux/libc.ts";
@@ -41,7 +42,9 @@ import {
   signalNumber,
   SIGNALS,
 } from "../linux/signal_table.ts";
-import { resolveCommand, spawn, type SpawnOptions } from "../linux/spawn.ts";
+import { resolveCommand } from "../linux/resolve_command.ts";
+import { spawn } from "../linux/spawn.ts";
+import type { SpawnOptions } from "../linux/spawn_options.ts";
 import {
   detachTerminal,
   foregroundGroup,
@@ -218,7 +221,7 @@ class Container {
 
   /** Starts the command; returns an exit code if that failed. */
   #start(): number | undefined {
-    const environment = rawEnvironment();
+    const environment = initialEnvironment();
     const [name = ""] = this.#options.command;
     let file: string;
     try {
@@ -434,41 +437,10 @@ function say(text: string): void {
   }
 }
 
-/**
- * The environment as it was given to us, entry by entry. The runtime's own way to
- * read it takes UTF-8 only.
- */
-function rawEnvironment(): Uint8Array[] {
-  const entries = splitAtNul(readProc("/proc/self/environ"))
-    .filter((entry) => entry.length > 0);
-  if (entries.length > 0) return entries;
-  const encoder = new TextEncoder();
-  return Object.entries(Deno.env.toObject())
-    .map(([name, value]) => encoder.encode(`${name}=${value}`));
-}
-
 function searchPath(environment: readonly Uint8Array[]): string | undefined {
   const decoder = new TextDecoder();
   return environment.map((entry) => decoder.decode(entry))
     .find((entry) => entry.startsWith("PATH="))?.slice("PATH=".length);
-}
-
-function readProc(path: string): Uint8Array {
-  try {
-    return Deno.readFileSync(path);
-  } catch {
-    return new Uint8Array(0);
-  }
-}
-
-function splitAtNul(bytes: Uint8Array): Uint8Array[] {
-  const parts: Uint8Array[] = [];
-  for (let start = 0; start < bytes.length;) {
-    const end = bytes.indexOf(0, start);
-    parts.push(bytes.slice(start, end === -1 ? bytes.length : end));
-    start = end === -1 ? bytes.length : end + 1;
-  }
-  return parts;
 }
 
 /**

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type ResourceLimit, setLimit } from "../linux/spawn.ts";
+import { type ResourceLimit, setLimit } from "../linux/resource_limit.ts";
 
 /** Enough for every service that definitions allow, with room to spare. */
 export const DESCRIPTOR_LIMIT = 65_536;

@@ -7,11 +7,10 @@
  */
 import type { CapabilityName } from "../linux/credentials.ts";
 import type {
-  ChildDescriptor,
   ResourceLimit,
   ResourceLimitName,
-  SpawnOptions,
-} from "../linux/spawn.ts";
+} from "../linux/resource_limit.ts";
+import type { ChildDescriptor, SpawnOptions } from "../linux/spawn_options.ts";
 import {
   resolveGroup,
   resolveUser,

@@ -15,13 +15,14 @@ import {
   killAll,
   setNoNewPrivileges,
 } from "../linux/process.ts";
-import { setupSignals } from "../linux/signal.ts";
 import { type SignalName, SIGNALS } from "../linux/signal_table.ts";
 import { petWatchdog } from "../linux/watchdog.ts";
+import { EventSeverity } from "../wire/event.ts";
 import { boot, type BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
 import { createInit, initDeadlineMs, stepInit } from "./core.ts";
 import type { InitEffect, InitEvent, InitState } from "./core_types.ts";
+import { ExceptionGuard } from "./exception_guard.ts";
 import { detachFilesystems, endMachine } from "./go_down.ts";
 import { healthFrame } from "./health_frame.ts";
 import { HostSession } from "./host_session.ts";
@@ -29,14 +30,8 @@ import { Log } from "./log.ts";
 import { Records } from "./records.ts";
 import { ServiceRunner } from "./service_runner.ts";
 import type { ShutdownStage } from "./shutdown.ts";
+import { SignalQueue } from "./signal_queue.ts";
 import { Timeline } from "./timeline.ts";
-
-/** Signals that mean something to the core, besides SIGCHLD. */
-const SIGNALS_OF_INTEREST: readonly SignalName[] = [
-  "SIGTERM",
-  "SIGINT",
-  "SIGPWR",
-];
 
 /** How often a HEALTH frame goes out. */
 const HEALTH_INTERVAL_MS = 10_000;
@@ -63,12 +58,14 @@ function coreNowMs(): number {
  */
 export async function runInit(): Promise<never> {
   const log = new Log({ nowMs: boottimeMs });
-  keepAlive(log);
+  const guard = new ExceptionGuard(log);
   try {
+    const signals = new SignalQueue(log);
     const timeline = new Timeline();
     const booted = await boot({ log, timeline });
     const shell = new Shell(log, timeline, booted);
-    await shell.start();
+    guard.onException = (text) => shell.internalError(text);
+    await shell.start(signals);
   } catch (error) {
     await giveUp(log, error);
   }
@@ -84,30 +81,6 @@ async function giveUp(log: Log, error: unknown): Promise<void> {
   log.error(`the init can't run, reboot in ${GIVE_UP_MS} ms: ${text}`);
   await new Promise((resolve) => setTimeout(resolve, GIVE_UP_MS));
   endMachine("reboot");
-}
-
-/** PID 1 that ends is a kernel panic: no exception may end it. */
-function keepAlive(log: Log): void {
-  // A program whose event loop has nothing left to wait for ends.
-  setInterval(() => {}, MAXIMUM_TIMER_MS);
-  const say = (what: string, error: unknown) => {
-    try {
-      const text = error instanceof Error
-        ? error.stack ?? error.message
-        : String(error);
-      log.error(`${what}: ${text}`);
-    } catch {
-      // There is nobody left to tell, and PID 1 goes on.
-    }
-  };
-  globalThis.addEventListener("error", (event) => {
-    event.preventDefault();
-    say("uncaught exception", event.error);
-  });
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    say("unhandled rejection", event.reason);
-  });
 }
 
 type StageEffect = Extract<InitEffect, { readonly kind: "stage" }>;
@@ -129,6 +102,9 @@ class Shell {
   #childExits = 0;
   #orphanExits = 0;
   #watchdogPets = 0;
+  #internalErrors = 0;
+  #nextInternalErrorRecord = 1;
+  #droppedLines = 0;
 
   constructor(log: Log, timeline: Timeline, booted: BootResult) {
     this.#log = log;
@@ -178,24 +154,36 @@ class Shell {
     );
   }
 
-  /** Everything after the boot: the host, the boot event, the services. */
-  async start(): Promise<void> {
-    const { definitions, problems, options } = this.#booted;
-    setupSignals({
-      shutdown: [],
-      also: SIGNALS_OF_INTEREST,
-      onSignal: (signal) => this.#signalled(signal),
-      onError: (error) => this.#log.error(`signal: ${String(error)}`),
+  /**
+   * Records that something threw where nothing may: the first time, and then
+   * each time that the count has grown tenfold, so that a storm of exceptions
+   * does not fill the log.
+   */
+  internalError(text: string): void {
+    this.#internalErrors++;
+    if (this.#internalErrors < this.#nextInternalErrorRecord) return;
+    this.#nextInternalErrorRecord = 10 * this.#internalErrors;
+    this.#carryOutOne({
+      kind: "record",
+      severity: EventSeverity.CRITICAL,
+      code: "INTERNAL_ERROR",
+      text: `${this.#internalErrors}: ${text}`,
     });
+  }
+
+  /** Everything after the boot: the host, the boot event, the services. */
+  async start(signals: SignalQueue): Promise<void> {
+    const { definitions, problems, options } = this.#booted;
     this.#host.open();
     for (const problem of problems) {
       this.#dispatch({ kind: "problem", ...problem });
     }
+    signals.onSignal = (signal) => this.#signalled(signal);
     await this.#counter.count();
     const { bootCount, failedBoots, isSuspicious } = this.#counter;
     this.#carryOutOne({
       kind: "record",
-      severity: 1,
+      severity: EventSeverity.INFO,
       code: "BOOT",
       text: bootCount === null
         ? "without storage"
@@ -268,6 +256,7 @@ class Shell {
       case "follow-log":
         return this.#host.followLog(effect);
       case "health":
+        this.#recordDroppedLines();
         return this.#host.send(this.#health(), "telemetry");
       case "pet":
         return this.#pet();
@@ -292,7 +281,7 @@ class Shell {
   #ready(text: string): void {
     this.#timeline.end("services", boottimeMs(), "done");
     this.#log.info(`READY after ${seconds(boottimeMs())}: ${text}`);
-    this.#records.write("READY", 1, text);
+    this.#records.write("READY", EventSeverity.INFO, text);
   }
 
   #pet(): void {
@@ -377,7 +366,7 @@ class Shell {
   }
 
   async #closeStorage(report: string): Promise<void> {
-    this.#records.write("SHUTDOWN", 1, report);
+    this.#records.write("SHUTDOWN", EventSeverity.INFO, report);
     const { readyMs, healthy } = this.#state;
     try {
       if (readyMs !== null && !healthy) await this.#counter.withdraw();
@@ -387,6 +376,16 @@ class Shell {
     } finally {
       this.#dispatch({ kind: "stage-done", stage: "storage" });
     }
+  }
+
+  /** What the console could not take since the last time. */
+  #recordDroppedLines(): void {
+    const { droppedLines } = this.#booted.console;
+    const count = droppedLines - this.#droppedLines;
+    if (count === 0) return;
+    this.#droppedLines = droppedLines;
+    const text = `${count} lines, the console is too slow`;
+    this.#records.write("LOG_LINES_DROPPED", EventSeverity.WARNING, text);
   }
 
   #health(): Uint8Array {
