@@ -6,9 +6,10 @@
  * @module
  */
 
+import { readControl, writeControl } from "./control_file.ts";
 import { SystemError } from "./error.ts";
-import { close, open, read, write } from "./file.ts";
-import { check, cString, libc } from "./libc.ts";
+import { cString } from "./c_string.ts";
+import { check, libc } from "./libc.ts";
 
 const ENOENT = 2;
 const EEXIST = 17;
@@ -71,7 +72,7 @@ export class Cgroup {
     const parent = this.path.slice(0, this.path.lastIndexOf("/"));
     const refused = controllers.filter((controller) => {
       try {
-        writeText(`${parent}/cgroup.subtree_control`, `+${controller}`);
+        writeControl(`${parent}/cgroup.subtree_control`, `+${controller}`);
         return false;
       } catch (error) {
         if (error instanceof SystemError) return true;
@@ -100,7 +101,7 @@ export class Cgroup {
    */
   setLimits(limits: CgroupLimits): void {
     const write = (file: string, value: string | undefined): void => {
-      if (value !== undefined) writeText(`${this.path}/${file}`, value);
+      if (value !== undefined) writeControl(`${this.path}/${file}`, value);
     };
     write("memory.high", orMax(limits.memoryHighBytes));
     write("memory.max", orMax(limits.memoryMaxBytes));
@@ -124,7 +125,7 @@ export class Cgroup {
    * controllers enabled for groups below it.
    */
   add(pid: number): void {
-    writeText(`${this.path}/cgroup.procs`, `${pid}`);
+    writeControl(`${this.path}/cgroup.procs`, `${pid}`);
   }
 
   /**
@@ -133,7 +134,7 @@ export class Cgroup {
    * @throws {SystemError} ENOENT when the group is gone.
    */
   processes(): number[] {
-    return readText(`${this.path}/cgroup.procs`).split("\n")
+    return readControl(`${this.path}/cgroup.procs`).split("\n")
       .filter((line) => line !== "").map(Number);
   }
 
@@ -164,7 +165,7 @@ export class Cgroup {
    * @throws {SystemError} ENOENT when the group is gone.
    */
   freeze(on: boolean): void {
-    writeText(`${this.path}/cgroup.freeze`, on ? "1" : "0");
+    writeControl(`${this.path}/cgroup.freeze`, on ? "1" : "0");
   }
 
   /**
@@ -176,7 +177,7 @@ export class Cgroup {
    */
   kill(): void {
     try {
-      writeText(`${this.path}/cgroup.kill`, "1");
+      writeControl(`${this.path}/cgroup.kill`, "1");
       return;
     } catch (error) {
       if (!(error instanceof SystemError && error.errno === ENOENT)) {
@@ -220,12 +221,12 @@ export class Cgroup {
    * @throws {SystemError} ENOENT when there is no such file.
    */
   read(file: string): string {
-    return readText(`${this.path}/${file}`);
+    return readControl(`${this.path}/${file}`);
   }
 
   #event(name: string): boolean {
     try {
-      return readText(`${this.path}/cgroup.events`).split("\n")
+      return readControl(`${this.path}/cgroup.events`).split("\n")
         .includes(`${name} 1`);
     } catch (error) {
       if (isGone(error)) return false;
@@ -243,44 +244,4 @@ function isGone(error: unknown): boolean {
 function orMax(value: number | undefined): string | undefined {
   if (value === undefined) return undefined;
   return value === Infinity ? "max" : `${value}`;
-}
-
-function writeText(path: string, text: string): void {
-  const descriptor = open(path, ["writeOnly"]);
-  try {
-    write(descriptor, new TextEncoder().encode(text));
-  } catch (error) {
-    throw named(error, path, text);
-  } finally {
-    close(descriptor);
-  }
-}
-
-function readText(path: string): string {
-  const descriptor = open(path);
-  try {
-    const decoder = new TextDecoder();
-    const buffer = new Uint8Array(4096);
-    let text = "";
-    for (;;) {
-      const count = read(descriptor, buffer) ?? 0;
-      if (count === 0) return text;
-      text += decoder.decode(buffer.subarray(0, count), { stream: true });
-    }
-  } catch (error) {
-    throw named(error, path);
-  } finally {
-    close(descriptor);
-  }
-}
-
-/** The same error with the file that it is about, and what was written. */
-function named(error: unknown, path: string, text?: string): unknown {
-  if (!(error instanceof SystemError)) return error;
-  return new SystemError({
-    syscall: error.syscall,
-    errno: error.errno,
-    path,
-    ...(text === undefined ? {} : { detail: `value ${text}` }),
-  });
 }

@@ -9,7 +9,8 @@
  */
 
 import { SystemError } from "./error.ts";
-import { bytesOf, check, checkRetry, cString, errno, libc } from "./libc.ts";
+import { bytesOf, cString } from "./c_string.ts";
+import { check, checkRetry, errno, libc } from "./libc.ts";
 
 const EINTR = 4;
 const EIO = 5;

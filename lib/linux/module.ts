@@ -8,7 +8,8 @@
 
 import { SystemError } from "./error.ts";
 import { close, open } from "./file.ts";
-import { check, cString, libc, syscallNumbers } from "./libc.ts";
+import { cString } from "./c_string.ts";
+import { check, libc, syscallNumbers } from "./libc.ts";
 
 const EEXIST = 17;
 /** `linux/module.h`: the kernel unpacks the file itself (5.17, if built so). */

@@ -7,7 +7,8 @@
  */
 
 import { SystemError } from "./error.ts";
-import { check, cString, libc } from "./libc.ts";
+import { cString } from "./c_string.ts";
+import { check, libc } from "./libc.ts";
 
 /** Mount flags by name with their bits, from `linux/mount.h`. */
 export const MOUNT_FLAGS = {

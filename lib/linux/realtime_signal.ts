@@ -12,7 +12,8 @@
 
 import { SystemError } from "./error.ts";
 import { close, duplicate, isOpen, read } from "./file.ts";
-import { check, cString, libc } from "./libc.ts";
+import { cString } from "./c_string.ts";
+import { check, libc } from "./libc.ts";
 import type { Poller } from "./poller.ts";
 
 /** SA_SIGINFO makes the second argument a pointer, which is never 0. */

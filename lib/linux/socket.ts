@@ -8,7 +8,8 @@
 
 import { SystemError } from "./error.ts";
 import { close, status } from "./file.ts";
-import { bytesOf, check, cString, errno, libc } from "./libc.ts";
+import { bytesOf, cString } from "./c_string.ts";
+import { check, errno, libc } from "./libc.ts";
 
 /** Numbers of `sys/socket.h`, equal on x86-64 and AArch64. */
 const AF_UNIX = 1;

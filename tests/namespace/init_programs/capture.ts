@@ -7,7 +7,8 @@
 
 import { close, pipe, read } from "../../../lib/linux/file.ts";
 import { type ChildExit, waitForExit } from "../../../lib/linux/process.ts";
-import { spawn, type SpawnOptions } from "../../../lib/linux/spawn.ts";
+import { spawn } from "../../../lib/linux/spawn.ts";
+import type { SpawnOptions } from "../../../lib/linux/spawn_options.ts";
 
 /** A child's output, both streams together, and how it ended. */
 export interface Captured {

@@ -7,7 +7,7 @@
 
 import { libc } from "../../../lib/linux/libc.ts";
 import { setParentDeathSignal } from "../../../lib/linux/process.ts";
-import type { SpawnOptions } from "../../../lib/linux/spawn.ts";
+import type { SpawnOptions } from "../../../lib/linux/spawn_options.ts";
 import { SystemError } from "../../../lib/linux/error.ts";
 import { capture, report } from "./capture.ts";
 

@@ -1,9 +1,8 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
+import { cString, cStringArray } from "../../../lib/linux/c_string.ts";
 import {
   checkRetry,
-  cString,
-  cStringArray,
   errno,
   libc,
   overrideLibc,

@@ -9,12 +9,10 @@ import {
   write,
 } from "../../../lib/linux/file.ts";
 import { drainChildExits, waitForExit } from "../../../lib/linux/process.ts";
-import {
-  descriptorMoves,
-  resolveCommand,
-  spawn,
-  type SpawnOptions,
-} from "../../../lib/linux/spawn.ts";
+import { resolveCommand } from "../../../lib/linux/resolve_command.ts";
+import { spawn } from "../../../lib/linux/spawn.ts";
+import { descriptorMoves } from "../../../lib/linux/spawn_descriptors.ts";
+import type { SpawnOptions } from "../../../lib/linux/spawn_options.ts";
 
 Deno.test("descriptorMoves gives every target its source, whatever overlaps", () => {
   let seed = 1;

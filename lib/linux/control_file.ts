@@ -1,0 +1,77 @@
+/**
+ * Files of /proc and of control groups, which take or give one short text at a
+ * time. Imports files and the error type.
+ *
+ * @module
+ */
+
+import { SystemError } from "./error.ts";
+import { close, open, read, write } from "./file.ts";
+
+/**
+ * Writes a text in one `write(2)`, as such files expect it.
+ *
+ * @param path The file, which must exist.
+ * @param text What to write.
+ * @throws {SystemError} With the path, and the text as detail.
+ *
+ * @example
+ * ```ts
+ * import { writeControl } from "./control_file.ts";
+ *
+ * writeControl("/dev/null", "1");
+ * ```
+ */
+export function writeControl(path: string, text: string): void {
+  const descriptor = open(path, ["writeOnly"]);
+  try {
+    write(descriptor, new TextEncoder().encode(text));
+  } catch (error) {
+    throw named(error, path, text);
+  } finally {
+    close(descriptor);
+  }
+}
+
+/**
+ * Reads such a file whole.
+ *
+ * @param path The file.
+ * @throws {SystemError} With the path.
+ *
+ * @example
+ * ```ts
+ * import { assertMatch } from "@std/assert";
+ * import { readControl } from "./control_file.ts";
+ *
+ * assertMatch(readControl("/proc/loadavg"), /^[0-9.]+ /);
+ * ```
+ */
+export function readControl(path: string): string {
+  const descriptor = open(path);
+  try {
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(4096);
+    let text = "";
+    for (;;) {
+      const count = read(descriptor, buffer) ?? 0;
+      if (count === 0) return text;
+      text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    }
+  } catch (error) {
+    throw named(error, path);
+  } finally {
+    close(descriptor);
+  }
+}
+
+/** The same error with the file that it is about, and what was written. */
+function named(error: unknown, path: string, text?: string): unknown {
+  if (!(error instanceof SystemError)) return error;
+  return new SystemError({
+    syscall: error.syscall,
+    errno: error.errno,
+    path,
+    ...(text === undefined ? {} : { detail: `value ${text}` }),
+  });
+}
