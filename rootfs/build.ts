@@ -58,6 +58,8 @@ export interface BuildOptions {
   readonly timeSeconds: number;
   /** Files besides those of rootfs/overlay; the libraries of programs come along. */
   readonly files?: readonly PlainFile[];
+  /** Kernel modules besides the usual ones, by name; what they need comes along. */
+  readonly modules?: readonly string[];
 }
 
 /** A built image. */
@@ -225,6 +227,7 @@ async function inputDigest(
   add("time", String(options.timeSeconds));
   add("kernel", kernel.identity);
   add("compiler", compilerIdentity);
+  for (const name of options.modules ?? []) add("module", name);
   for (const { path, bytes, executable } of options.files ?? []) {
     add(`${path} ${executable}`, bytes);
   }
@@ -371,7 +374,10 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
         executable: true,
       }, files),
       release: kernel.release,
-      modules: selectModules(WANTED_MODULES, moduleFiles(kernel)),
+      modules: selectModules(
+        [...WANTED_MODULES, ...options.modules ?? []],
+        moduleFiles(kernel),
+      ),
       files,
     });
     const pieces: Uint8Array[] = [];

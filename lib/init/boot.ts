@@ -21,12 +21,13 @@ import { loadModules } from "../linux/module.ts";
 import { catchCtrlAltDel } from "../linux/reboot.ts";
 import { openWatchdog, type Watchdog } from "../linux/watchdog.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
-import { issueText } from "../supervisor/schema.ts";
+import { type Issue, issueText } from "../supervisor/schema.ts";
 import { type BootOptions, parseCommandLine } from "./command_line.ts";
 import { readDefinitions } from "./definition_files.ts";
 import { findVolume, type FoundVolume } from "./find_volume.ts";
 import { ConsoleSink } from "./console_sink.ts";
 import type { Log } from "./log.ts";
+import type { ServicePreparer } from "./service_runner.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** Something that is not as it should be after the boot. */
@@ -49,6 +50,8 @@ export interface BootResult {
   readonly found: FoundVolume;
   /** The services that can be used. */
   readonly definitions: readonly ServiceDefinition[];
+  /** What has to be done before a service's first start, or null where there is nothing. */
+  readonly preparer: ServicePreparer | null;
   /** What is not as it should be. */
   readonly problems: readonly BootProblem[];
 }
@@ -91,17 +94,25 @@ export async function boot(context: BootContext): Promise<BootResult> {
     for (const reason of found.reasons) phases.problem("superblock", reason);
     return found;
   }) ?? { volume: null, path: null, lines: [], reasons: [] };
-  const definitions = phases.run("definitions", () => {
-    const set = readDefinitions(options.servicesPath);
-    for (const issue of set.issues) {
+  const tell = (subject: string, issues: readonly Issue[]): void => {
+    for (const issue of issues) {
       const text = issueText(issue);
-      if (issue.severity === "error") phases.problem("definitions", text);
+      if (issue.severity === "error") phases.problem(subject, text);
       else log.warning(text);
     }
+  };
+  const containers = await readContainers(phases, tell);
+  const definitions = phases.run("definitions", () => {
+    const set = readDefinitions(
+      options.servicesPath,
+      containers?.definitions ?? [],
+    );
+    tell("definitions", set.issues);
     return set.definitions;
   }) ?? [];
+  const preparer = containers?.preparer ?? null;
   const { problems } = phases;
-  return { options, console, watchdog, found, definitions, problems };
+  return { options, console, watchdog, found, definitions, preparer, problems };
 }
 
 /** Runs phases, times them, and turns what they throw into problems. */
@@ -179,6 +190,34 @@ function mountAll(phases: Phases): void {
     const isNamespace = error instanceof SystemError && error.code === "EINVAL";
     if (!isNamespace) throw error;
   }
+}
+
+/** Where LinuxKit puts OCI bundles. */
+const CONTAINERS_PATH = "/containers";
+
+interface Containers {
+  readonly definitions: readonly ServiceDefinition[];
+  readonly preparer: ServicePreparer;
+}
+
+/** The image's OCI bundles; an image without any does not even load their code. */
+async function readContainers(
+  phases: Phases,
+  tell: (subject: string, issues: readonly Issue[]) => void,
+): Promise<Containers | null> {
+  try {
+    Deno.lstatSync(CONTAINERS_PATH);
+  } catch {
+    return null;
+  }
+  return await phases.runAsync("containers", async () => {
+    const { OciPreparer, readOciServices } = await import("./oci_bundles.ts");
+    const { definitions, preparations, issues } = readOciServices(
+      CONTAINERS_PATH,
+    );
+    tell("containers", issues);
+    return { definitions, preparer: new OciPreparer(preparations) };
+  }) ?? null;
 }
 
 function readCommandLine(): BootOptions {

@@ -10,7 +10,10 @@ import {
   type DefinitionSet,
   loadDefinitions,
 } from "../supervisor/definition_set.ts";
-import { maximumDefinitionBytes } from "../supervisor/definition.ts";
+import {
+  maximumDefinitionBytes,
+  type ServiceDefinition,
+} from "../supervisor/definition.ts";
 
 /** Files past this number are not read: a folder is no place to fill memory from. */
 export const MAXIMUM_DEFINITION_FILES = 2048;
@@ -19,6 +22,7 @@ export const MAXIMUM_DEFINITION_FILES = 2048;
  * Reads and checks every `*.json` of a folder.
  *
  * @param directory The folder, `/etc/spaceos/services.d` in a VM.
+ * @param others Definitions from elsewhere, such as OCI bundles.
  * @returns The services, and what was found wrong.
  * @throws {Error} When the folder itself can't be read; a machine without
  * services has an empty one, or none.
@@ -34,13 +38,16 @@ export const MAXIMUM_DEFINITION_FILES = 2048;
  * Deno.removeSync(directory, { recursive: true });
  * ```
  */
-export function readDefinitions(directory: string): DefinitionSet {
+export function readDefinitions(
+  directory: string,
+  others: readonly ServiceDefinition[] = [],
+): DefinitionSet {
   const files: DefinitionFile[] = [];
   for (const name of definitionNames(directory)) {
     const file = `${directory}/${name}`;
     files.push({ file, text: readText(file) });
   }
-  return loadDefinitions(files);
+  return loadDefinitions(files, others);
 }
 
 function definitionNames(directory: string): string[] {

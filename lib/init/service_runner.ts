@@ -37,6 +37,17 @@ type FreezeEffect = Extract<
   { readonly kind: "freeze" | "thaw" }
 >;
 
+/** Does what a service needs before its first start. */
+export interface ServicePreparer {
+  /**
+   * Does it, once.
+   *
+   * @param service The service's name; others than it knows need nothing.
+   * @throws {Error} When it can't be done now.
+   */
+  prepare(service: string): void;
+}
+
 /** What a runner works with. */
 export interface ServiceRunnerParts {
   /** Waits for pipes and sockets. */
@@ -45,6 +56,8 @@ export interface ServiceRunnerParts {
   readonly log: Log;
   /** Takes the news of services, in the order in which it came. */
   readonly dispatch: (event: SupervisorEvent) => void;
+  /** Does what services need first; null or left out where none needs anything. */
+  readonly preparer?: ServicePreparer | null;
 }
 
 interface Owner {
@@ -57,6 +70,7 @@ export class ServiceRunner {
   readonly #poller: Poller;
   readonly #log: Log;
   readonly #dispatch: (event: SupervisorEvent) => void;
+  readonly #preparer: ServicePreparer | null;
   readonly #output: ServiceOutput;
   readonly #notify: ServiceNotify;
   /** Live, unreaped processes of ours, by pid. */
@@ -76,6 +90,7 @@ export class ServiceRunner {
     this.#poller = parts.poller;
     this.#log = parts.log;
     this.#dispatch = parts.dispatch;
+    this.#preparer = parts.preparer ?? null;
     this.#output = new ServiceOutput(parts.poller, parts.log);
     this.#notify = new ServiceNotify(parts.poller, parts.dispatch);
   }
@@ -148,6 +163,7 @@ export class ServiceRunner {
     const who = { service, instance };
     const opened: number[] = [];
     try {
+      if (effect.phase !== "post") this.#preparer?.prepare(service);
       const user = launchUser(definition, readUserDatabase());
       const cgroup = this.#cgroup(definition);
       const isMain = effect.phase === "main";

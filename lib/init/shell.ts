@@ -119,6 +119,7 @@ class Shell {
       poller: this.#poller,
       log,
       dispatch: (event) => this.#dispatch({ kind: "supervisor", event }),
+      preparer: booted.preparer,
     });
     this.#host = new HostSession({
       poller: this.#poller,

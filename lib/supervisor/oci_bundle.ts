@@ -239,105 +239,150 @@ function readConfig(
   return words;
 }
 
-/** What LinuxKit's own init does before it runs a bundle. */
+/** What LinuxKit's own init does before it runs a bundle: mounts, then directories. */
 function prepare(bundle: OciBundle, issues: Issue[]): OciPreparation[] {
-  const steps: OciPreparation[] = [];
   const rootfs = `${bundle.path}/rootfs`;
-  if (bundle.runtimeConfig !== null) {
-    steps.push(...runtimeSteps(bundle, issues));
-  }
-  if (bundle.hasLower) {
-    const scratch = `${bundle.path}/tmp`;
-    steps.push(
-      { kind: "directory", path: scratch },
-      {
-        kind: "mount",
-        source: "tmpfs",
-        target: scratch,
-        filesystemType: "tmpfs",
-        options: [],
-      },
-      { kind: "directory", path: `${scratch}/upper` },
-      { kind: "directory", path: `${scratch}/work` },
-      { kind: "directory", path: rootfs },
-      {
-        kind: "mount",
-        source: "overlay",
-        target: rootfs,
-        filesystemType: "overlay",
-        options: [
-          `lowerdir=${bundle.path}/lower`,
-          `upperdir=${scratch}/upper`,
-          `workdir=${scratch}/work`,
-        ],
-      },
-    );
-  } else {
+  const steps = bundle.runtimeConfig === null
+    ? []
+    : runtimeSteps(bundle, bundle.runtimeConfig, issues);
+  // LinuxKit writes the root's own mounts into runtime.json, before the
+  // bundle's; other builders leave them to the init.
+  const hasRoot = steps.some((step) =>
+    step.kind === "mount" && step.target === rootfs
+  );
+  return hasRoot ? steps : [...rootSteps(bundle, rootfs), ...steps];
+}
+
+function rootSteps(bundle: OciBundle, rootfs: string): OciPreparation[] {
+  if (!bundle.hasLower) {
     // The root of a container must be a mount point.
-    steps.push({
+    return [{
       kind: "mount",
       source: rootfs,
       target: rootfs,
       filesystemType: "bind",
       options: ["bind"],
-    });
+    }];
   }
-  return steps;
+  const scratch = `${bundle.path}/tmp`;
+  return [
+    {
+      kind: "mount",
+      source: "tmpfs",
+      target: scratch,
+      filesystemType: "tmpfs",
+      options: [],
+    },
+    { kind: "directory", path: `${scratch}/upper` },
+    { kind: "directory", path: `${scratch}/work` },
+    {
+      kind: "mount",
+      source: "overlay",
+      target: rootfs,
+      filesystemType: "overlay",
+      options: [
+        `lowerdir=${bundle.path}/lower`,
+        `upperdir=${scratch}/upper`,
+        `workdir=${scratch}/work`,
+      ],
+    },
+  ];
 }
 
-/** LinuxKit's `runtime.json`: directories and mounts. The rest is named, not done. */
-function runtimeSteps(bundle: OciBundle, issues: Issue[]): OciPreparation[] {
+/** Keys of `runtime.json` that are not supported: each is named where it holds something. */
+const unsupportedKeys = new Set(["interfaces", "bindNS"]);
+
+/** LinuxKit's `runtime.json`. What is not supported is named, not done. */
+function runtimeSteps(
+  bundle: OciBundle,
+  text: string,
+  issues: Issue[],
+): OciPreparation[] {
   const sink: IssueSink = { file: `${bundle.path}/runtime.json`, issues: [] };
+  const root = parse(text, sink);
+  const itemsOf = (key: string): readonly JsonNode[] => {
+    const value = root === null ? null : memberOf(root, key);
+    if (value === null || value.kind === "null") return [];
+    if (value.kind === "array") return value.items;
+    report(sink, value, `$.${key}`, "expected an array");
+    return [];
+  };
   const steps: OciPreparation[] = [];
-  const root = parse(bundle.runtimeConfig ?? "{}", sink);
-  const entries = root?.kind === "object" ? root.members : [];
-  for (const { key, value } of entries) {
-    const items = value.kind === "array" ? value.items : [];
-    if (key === "mounts") {
-      items.forEach((item, index) => {
-        const target = textOf(memberOf(item, "destination"));
-        if (target === null || !target.startsWith("/")) {
-          report(
-            sink,
-            item,
-            `$.mounts[${index}].destination`,
-            "expected an absolute path",
-          );
-          return;
-        }
-        const options = memberOf(item, "options");
-        steps.push({
-          kind: "mount",
-          source: textOf(memberOf(item, "source")) ?? "none",
-          target,
-          filesystemType: textOf(memberOf(item, "type")) ?? "none",
-          options: options?.kind === "array"
-            ? options.items.flatMap((option) =>
-              option.kind === "string" ? [option.value] : []
-            )
-            : [],
-        });
-      });
-    } else if (key === "mkdir") {
-      items.forEach((item, index) => {
-        if (item.kind === "string" && item.value.startsWith("/")) {
-          steps.push({ kind: "directory", path: item.value });
-        } else {
-          report(sink, item, `$.mkdir[${index}]`, "expected an absolute path");
-        }
-      });
-    } else if (items.length > 0 || value.kind === "object") {
-      report(
-        sink,
-        value,
-        `$.${key}`,
-        "is not supported and was left out",
-        "warning",
-      );
+  itemsOf("mounts").forEach((item, index) =>
+    void steps.push(...mountSteps(bundle, item, `$.mounts[${index}]`, sink))
+  );
+  // Directories come after all mounts, so that they can be made in them.
+  itemsOf("mkdir").forEach((item, index) => {
+    const path = textOf(item);
+    if (path === null || path === "") {
+      report(sink, item, `$.mkdir[${index}]`, "expected a path");
+    } else steps.push({ kind: "directory", path: inBundle(bundle, path) });
+  });
+  itemsOf("cgroups").forEach((item, index) => {
+    const name = textOf(item)?.replace(/^\/+/, "") ?? "";
+    if (name === "" || name.split("/").includes("..")) {
+      report(sink, item, `$.cgroups[${index}]`, "expected a group's path");
+    } else steps.push({ kind: "directory", path: `/sys/fs/cgroup/${name}` });
+  });
+  for (const { key, value } of root?.kind === "object" ? root.members : []) {
+    if (unsupportedKeys.has(key) && !isEmpty(value)) {
+      const text = "is not supported and was left out";
+      report(sink, value, `$.${key}`, text, "warning");
     }
   }
   issues.push(...sink.issues);
   return steps;
+}
+
+function mountSteps(
+  bundle: OciBundle,
+  item: JsonNode,
+  path: string,
+  sink: IssueSink,
+): OciPreparation[] {
+  const target = textOf(memberOf(item, "destination"));
+  if (target === null || target === "") {
+    report(sink, item, `${path}.destination`, "expected a path");
+    return [];
+  }
+  const options = memberOf(item, "options");
+  const words = options?.kind === "array"
+    ? options.items.flatMap((option) => textOf(option) ?? [])
+    : [];
+  const ofOverlay = words.flatMap((word) =>
+    /^(?:upperdir|workdir)=(.+)$/.exec(word)?.[1] ?? []
+  );
+  return [
+    ...ofOverlay.map((path): OciPreparation => ({ kind: "directory", path })),
+    {
+      kind: "mount",
+      source: textOf(memberOf(item, "source")) ?? "none",
+      target: inBundle(bundle, target),
+      filesystemType: textOf(memberOf(item, "type")) ?? "none",
+      options: words,
+    },
+  ];
+}
+
+/** A relative path is one in the container's root. */
+function inBundle(bundle: OciBundle, path: string): string {
+  return path.startsWith("/") ? path : `${bundle.path}/rootfs/${path}`;
+}
+
+/** Whether nothing is asked for: LinuxKit writes `"bindNS": {}` for everyone. */
+function isEmpty(node: JsonNode): boolean {
+  switch (node.kind) {
+    case "null":
+      return true;
+    case "array":
+      return node.items.length === 0;
+    case "object":
+      return node.members.every(({ value }) => isEmpty(value));
+    case "string":
+      return node.value === "";
+    default:
+      return false;
+  }
 }
 
 function parse(text: string, sink: IssueSink): JsonNode | null {

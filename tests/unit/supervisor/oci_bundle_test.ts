@@ -103,36 +103,37 @@ Deno.test("ociServices prepares a read-only root as a mount point and a writable
         : `${step.filesystemType} ${step.target}`
     ),
     [
-      "/containers/services/a/tmp",
       "tmpfs /containers/services/a/tmp",
       "/containers/services/a/tmp/upper",
       "/containers/services/a/tmp/work",
-      "/containers/services/a/rootfs",
       "overlay /containers/services/a/rootfs",
     ],
   );
 });
 
-Deno.test("ociServices takes directories and mounts of runtime.json and names what it leaves out", () => {
+Deno.test("ociServices takes mounts, then directories and groups of runtime.json, and names what it leaves out", () => {
   const { preparations, issues, definitions } = ociServices([
     bundle("/containers/services/a", {
       runtimeConfig: JSON.stringify({
-        mkdir: ["/var/a"],
-        mounts: [{
-          destination: "/mnt",
-          source: "tmpfs",
-          type: "tmpfs",
-          options: ["size=1m"],
-        }],
+        mkdir: ["/var/a", "data"],
+        mounts: [
+          {
+            destination: "/mnt",
+            source: "tmpfs",
+            type: "tmpfs",
+            options: ["size=1m"],
+          },
+          { destination: "srv", source: "/mnt", options: ["bind"] },
+        ],
+        cgroups: ["system", "/podruntime/a"],
         interfaces: [{ name: "wg0" }],
-        bindNS: {},
-        cgroups: [],
+        bindNS: { net: "/run/netns/a" },
+        namespace: "containerd's own",
       }),
     }),
   ], runtime);
   assertEquals(definitions.length, 1);
-  assertEquals(preparations.get("a")?.slice(0, 2), [
-    { kind: "directory", path: "/var/a" },
+  assertEquals(preparations.get("a")?.slice(1), [
     {
       kind: "mount",
       source: "tmpfs",
@@ -140,11 +141,63 @@ Deno.test("ociServices takes directories and mounts of runtime.json and names wh
       filesystemType: "tmpfs",
       options: ["size=1m"],
     },
+    {
+      kind: "mount",
+      source: "/mnt",
+      target: "/containers/services/a/rootfs/srv",
+      filesystemType: "none",
+      options: ["bind"],
+    },
+    { kind: "directory", path: "/var/a" },
+    { kind: "directory", path: "/containers/services/a/rootfs/data" },
+    { kind: "directory", path: "/sys/fs/cgroup/system" },
+    { kind: "directory", path: "/sys/fs/cgroup/podruntime/a" },
   ]);
   assertEquals(issues.map((issue) => [issue.severity, issue.path]), [
     ["warning", "$.interfaces"],
     ["warning", "$.bindNS"],
   ]);
+});
+
+Deno.test("ociServices leaves the root to the mounts that LinuxKit writes for it", () => {
+  const path = "/containers/services/a";
+  const { preparations, issues } = ociServices([
+    bundle(path, {
+      hasLower: true,
+      runtimeConfig: JSON.stringify({
+        mounts: [
+          { destination: `${path}/tmp`, type: "tmpfs", source: "tmpfs" },
+          { destination: `${path}/tmp`, options: ["remount", "private"] },
+          {
+            destination: `${path}/rootfs`,
+            type: "overlay",
+            source: "overlay",
+            options: [
+              `lowerdir=${path}/lower`,
+              `upperdir=${path}/tmp/upper`,
+              `workdir=${path}/tmp/work`,
+            ],
+          },
+        ],
+        bindNS: {},
+      }),
+    }),
+  ], runtime);
+  assertEquals(issues, []);
+  assertEquals(
+    preparations.get("a")?.map((step) =>
+      step.kind === "directory"
+        ? step.path
+        : `${step.filesystemType} ${step.target}`
+    ),
+    [
+      `tmpfs ${path}/tmp`,
+      `none ${path}/tmp`,
+      `${path}/tmp/upper`,
+      `${path}/tmp/work`,
+      `overlay ${path}/rootfs`,
+    ],
+  );
 });
 
 Deno.test("ociServices names what is wrong with a bundle and leaves it out", () => {
@@ -178,6 +231,18 @@ Deno.test("ociServices names what is wrong with a bundle and leaves it out", () 
     [
       { runtimeConfig: "nope" },
       '/containers/services/a/runtime.json:1:1: error: not JSON: expected a value, met "nope"',
+    ],
+    [
+      { runtimeConfig: '{"mounts":[{}]}' },
+      "/containers/services/a/runtime.json:1:12: error: $.mounts[0].destination: expected a path, met {}",
+    ],
+    [
+      { runtimeConfig: '{"mkdir":"/a"}' },
+      '/containers/services/a/runtime.json:1:10: error: $.mkdir: expected an array, met "/a"',
+    ],
+    [
+      { runtimeConfig: '{"cgroups":["a/../.."]}' },
+      '/containers/services/a/runtime.json:1:13: error: $.cgroups[0]: expected a group\'s path, met "a/../.."',
     ],
   ];
   for (const [parts, expected] of table) {
