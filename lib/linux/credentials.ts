@@ -15,7 +15,7 @@
  */
 
 import { SystemError } from "./error.ts";
-import { check, errno, libc, syscallNumbers } from "./libc.ts";
+import { check, libc, syscallNumbers } from "./libc.ts";
 
 /** Who a child is to be. What is left out stays as it is. */
 export interface Credentials {
@@ -82,6 +82,8 @@ export const CAPABILITIES = {
 
 /** The name of a capability, as in `capabilities(7)`. */
 export type CapabilityName = keyof typeof CAPABILITIES;
+
+const EPERM = 1;
 
 /** `prctl` operations of `linux/prctl.h`. */
 const PR_SET_PDEATHSIG = 1;
@@ -251,7 +253,7 @@ export function withCredentials<T>(
     }
     return action();
   } finally {
-    for (const step of undo.reverse()) restore(step);
+    restore(undo.reverse());
   }
 }
 
@@ -271,17 +273,23 @@ function inheriting(
 }
 
 /**
- * One step of the way back. It fails only where the kernel's own rules are
- * broken (a security module, say); then the thread must not go on as it is.
+ * The way back. A step fails only where the kernel's own rules are broken (a
+ * security module, say); the others are done all the same, and then the thread
+ * must not go on as it is.
  */
-function restore(step: () => void): void {
-  try {
-    step();
-  } catch (cause) {
-    throw new SystemError({
-      syscall: "restore credentials",
-      errno: cause instanceof SystemError ? cause.errno : errno(),
-      detail: "this thread is left with other credentials than its own",
-    }, { cause });
+function restore(steps: readonly (() => void)[]): void {
+  let cause: unknown;
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      cause ??= error;
+    }
   }
+  if (cause === undefined) return;
+  throw new SystemError({
+    syscall: "restore credentials",
+    errno: cause instanceof SystemError ? cause.errno : EPERM,
+    detail: "this thread is left with other credentials than its own",
+  }, { cause });
 }
