@@ -25,7 +25,7 @@ parent.create();
 const group = new Cgroup(`${parent.path}/service`);
 using handling = setupSignals();
 
-/** Makes the next opening of a cgroup.procs wait until there are two sleepers. */
+/** Makes the next opening of a cgroup.procs wait until there are three sleepers. */
 function lateMove(): Disposable {
   const { openat } = libc();
   let done = false;
@@ -34,7 +34,7 @@ function lateMove(): Disposable {
       const name = new TextDecoder().decode(path as Uint8Array);
       if (!done && name.endsWith("/cgroup.procs\0")) {
         done = true;
-        while (sleepers().length < 2);
+        while (sleepers().length < 3);
       }
       return openat(directory, path, flags, mode);
     },
@@ -118,11 +118,15 @@ try {
     // In half of the rounds the move comes late, when all have been forked.
     using _ = round % 2 === 0 ? overrideLibc({}) : lateMove();
     const shell = spawn({
-      argv: ["/bin/sh", "-c", "sleep 100000 & (sleep 100000 &) ; wait"],
+      argv: [
+        "/bin/sh",
+        "-c",
+        "sleep 100000 & (sleep 100000 &) ; (setsid sleep 100000 &) ; wait",
+      ],
       env: { PATH: "/usr/bin:/bin" },
       cgroup: group.path,
     });
-    while (sleepers().length < 2) {
+    while (sleepers().length < 3) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     const members = new Set(group.processes());
