@@ -7,8 +7,8 @@
 
 import { cString } from "./c_string.ts";
 import { SystemError } from "./error.ts";
-import { status } from "./file.ts";
-import { check, libc } from "./libc.ts";
+import { type FileKind, status } from "./file.ts";
+import { libc } from "./libc.ts";
 
 const ENOENT = 2;
 const EACCES = 13;
@@ -42,21 +42,21 @@ export function resolveCommand(
   const X_OK = 1, AT_FDCWD = -100;
   let failure = ENOENT;
   for (const candidate of candidates) {
+    let kind: FileKind;
     try {
-      if (status(candidate).kind !== "file") {
-        failure = EACCES;
-        continue;
-      }
-      check(
-        libc().faccessat(AT_FDCWD, cString(candidate), X_OK, 0),
-        "faccessat",
-        candidate,
-      );
-      return candidate;
+      kind = status(candidate).kind;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      if (error.errno === EACCES) failure = EACCES;
+      // A directory of the search path that may not be entered hides nothing
+      // that was named.
+      if (name.includes("/")) failure = error.errno;
+      continue;
     }
+    const path = cString(candidate);
+    if (
+      kind === "file" && libc().faccessat(AT_FDCWD, path, X_OK, 0) !== -1
+    ) return candidate;
+    failure = EACCES;
   }
   throw new SystemError({ syscall: "exec", errno: failure, path: name });
 }

@@ -252,6 +252,17 @@ Deno.test("resolveCommand searches as a shell does", () => {
     resolveCommand(`${directory}/c/tool`, ""),
     `${directory}/c/tool`,
   );
+  const inFile = assertThrows(
+    () => resolveCommand(`${directory}/c/tool/x`, ""),
+    SystemError,
+  );
+  assertEquals(inFile.code, "ENOTDIR");
+  // A folder of the search path that is none is not about the name.
+  assertThrows(
+    () => resolveCommand("tool", path("c/tool")),
+    SystemError,
+    "ENOENT",
+  );
   assertThrows(
     () => resolveCommand(`${directory}/c/none`, path("c")),
     SystemError,
