@@ -42,7 +42,7 @@ Deno.test("runContainer ends with 127 or 126 when the command can't be started, 
     const [command, code, message] of [
       ["no-such-command", 127, "exec no-such-command: ENOENT"],
       ["/no/such/command", 127, "exec /no/such/command: ENOENT"],
-      [`${directory}/plain/x`, 127, "ENOENT"],
+      [`${directory}/plain/x`, 127, "ENOTDIR"],
       [`${directory}/lost`, 127, "its interpreter or loader is not"],
       [`${directory}/plain`, 126, `exec ${directory}/plain: EACCES`],
       [directory, 126, `exec ${directory}: EACCES`],
