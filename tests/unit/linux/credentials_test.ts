@@ -24,11 +24,10 @@ function thread(
     calls.push(line);
     return refuses.includes(line) ? setErrno(1) : 0;
   };
-  const fill =
-    (value: number) => (...places: (BufferSource | null)[]): number => {
-      for (const place of places) (place as Uint32Array)[0] = value;
-      return 0;
-    };
+  const fill = (value: number) => (...places: unknown[]): number => {
+    for (const place of places) (place as Uint32Array)[0] = value;
+    return 0;
+  };
   const functions: Partial<Libc> = {
     getresuid: fill(0),
     getresgid: fill(0),
