@@ -20,8 +20,11 @@
 
 import { defineService, nodeAt, type ServiceDefinition } from "./definition.ts";
 import { serviceNamePattern } from "./definition_fields.ts";
-import { type JsonNode, JsonSyntaxError, parseJson } from "./json.ts";
+import { memberOf, parseObject } from "./json_object.ts";
+import { type OciPreparation, ociPreparations } from "./oci_preparation.ts";
 import { type Issue, type IssueSink, report } from "./schema.ts";
+
+export type { OciPreparation } from "./oci_preparation.ts";
 
 /** A bundle that was found. */
 export interface OciBundle {
@@ -44,27 +47,6 @@ export interface OciRuntime {
   /** Whether the root is an initramfs, from which `pivot_root` is impossible. */
   readonly noPivot: boolean;
 }
-
-/** Something to do before a bundle can run, in order. */
-export type OciPreparation =
-  | {
-    /** Make a directory and those above it. */
-    readonly kind: "directory";
-    /** Its absolute path. */
-    readonly path: string;
-  }
-  | {
-    /** Mount something. */
-    readonly kind: "mount";
-    /** The device, directory or name. */
-    readonly source: string;
-    /** Where, an absolute path. */
-    readonly target: string;
-    /** The filesystem's type, `bind` for a bind mount. */
-    readonly filesystemType: string;
-    /** Options as in fstab. */
-    readonly options: readonly string[];
-  };
 
 /** What the bundles of a machine became. */
 export interface OciServices {
@@ -134,7 +116,7 @@ export function ociServices(
       );
     }
     const args = readConfig(bundle, sink);
-    const prepared = prepare(bundle, sink.issues);
+    const prepared = ociPreparations(bundle, sink.issues);
     issues.push(...sink.issues);
     if (
       runtime === null || args === null ||
@@ -201,7 +183,7 @@ function readConfig(
   bundle: OciBundle,
   sink: IssueSink,
 ): readonly string[] | null {
-  const root = parse(bundle.config, sink);
+  const root = parseObject(bundle.config, sink);
   if (root === null) return null;
   const version = memberOf(root, "ociVersion");
   if (version?.kind !== "string" || !version.value.startsWith("1.")) {
@@ -237,178 +219,4 @@ function readConfig(
     report(sink, path, "$.root.path", "expected the root's path");
   }
   return words;
-}
-
-/** What LinuxKit's own init does before it runs a bundle: mounts, then directories. */
-function prepare(bundle: OciBundle, issues: Issue[]): OciPreparation[] {
-  const rootfs = `${bundle.path}/rootfs`;
-  const steps = bundle.runtimeConfig === null
-    ? []
-    : runtimeSteps(bundle, bundle.runtimeConfig, issues);
-  // LinuxKit writes the root's own mounts into runtime.json, before the
-  // bundle's; other builders leave them to the init.
-  const hasRoot = steps.some((step) =>
-    step.kind === "mount" && step.target === rootfs
-  );
-  return hasRoot ? steps : [...rootSteps(bundle, rootfs), ...steps];
-}
-
-function rootSteps(bundle: OciBundle, rootfs: string): OciPreparation[] {
-  if (!bundle.hasLower) {
-    // The root of a container must be a mount point.
-    return [{
-      kind: "mount",
-      source: rootfs,
-      target: rootfs,
-      filesystemType: "bind",
-      options: ["bind"],
-    }];
-  }
-  const scratch = `${bundle.path}/tmp`;
-  return [
-    {
-      kind: "mount",
-      source: "tmpfs",
-      target: scratch,
-      filesystemType: "tmpfs",
-      options: [],
-    },
-    { kind: "directory", path: `${scratch}/upper` },
-    { kind: "directory", path: `${scratch}/work` },
-    {
-      kind: "mount",
-      source: "overlay",
-      target: rootfs,
-      filesystemType: "overlay",
-      options: [
-        `lowerdir=${bundle.path}/lower`,
-        `upperdir=${scratch}/upper`,
-        `workdir=${scratch}/work`,
-      ],
-    },
-  ];
-}
-
-/** Keys of `runtime.json` that are not supported: each is named where it holds something. */
-const unsupportedKeys = new Set(["interfaces", "bindNS"]);
-
-/** LinuxKit's `runtime.json`. What is not supported is named, not done. */
-function runtimeSteps(
-  bundle: OciBundle,
-  text: string,
-  issues: Issue[],
-): OciPreparation[] {
-  const sink: IssueSink = { file: `${bundle.path}/runtime.json`, issues: [] };
-  const root = parse(text, sink);
-  const itemsOf = (key: string): readonly JsonNode[] => {
-    const value = root === null ? null : memberOf(root, key);
-    if (value === null || value.kind === "null") return [];
-    if (value.kind === "array") return value.items;
-    report(sink, value, `$.${key}`, "expected an array");
-    return [];
-  };
-  const steps: OciPreparation[] = [];
-  itemsOf("mounts").forEach((item, index) =>
-    void steps.push(...mountSteps(bundle, item, `$.mounts[${index}]`, sink))
-  );
-  // Directories come after all mounts, so that they can be made in them.
-  itemsOf("mkdir").forEach((item, index) => {
-    const path = textOf(item);
-    if (path === null || path === "") {
-      report(sink, item, `$.mkdir[${index}]`, "expected a path");
-    } else steps.push({ kind: "directory", path: inBundle(bundle, path) });
-  });
-  itemsOf("cgroups").forEach((item, index) => {
-    const name = textOf(item)?.replace(/^\/+/, "") ?? "";
-    if (name === "" || name.split("/").includes("..")) {
-      report(sink, item, `$.cgroups[${index}]`, "expected a group's path");
-    } else steps.push({ kind: "directory", path: `/sys/fs/cgroup/${name}` });
-  });
-  for (const { key, value } of root?.kind === "object" ? root.members : []) {
-    if (unsupportedKeys.has(key) && !isEmpty(value)) {
-      const text = "is not supported and was left out";
-      report(sink, value, `$.${key}`, text, "warning");
-    }
-  }
-  issues.push(...sink.issues);
-  return steps;
-}
-
-function mountSteps(
-  bundle: OciBundle,
-  item: JsonNode,
-  path: string,
-  sink: IssueSink,
-): OciPreparation[] {
-  const target = textOf(memberOf(item, "destination"));
-  if (target === null || target === "") {
-    report(sink, item, `${path}.destination`, "expected a path");
-    return [];
-  }
-  const options = memberOf(item, "options");
-  const words = options?.kind === "array"
-    ? options.items.flatMap((option) => textOf(option) ?? [])
-    : [];
-  const ofOverlay = words.flatMap((word) =>
-    /^(?:upperdir|workdir)=(.+)$/.exec(word)?.[1] ?? []
-  );
-  return [
-    ...ofOverlay.map((path): OciPreparation => ({ kind: "directory", path })),
-    {
-      kind: "mount",
-      source: textOf(memberOf(item, "source")) ?? "none",
-      target: inBundle(bundle, target),
-      filesystemType: textOf(memberOf(item, "type")) ?? "none",
-      options: words,
-    },
-  ];
-}
-
-/** A relative path is one in the container's root. */
-function inBundle(bundle: OciBundle, path: string): string {
-  return path.startsWith("/") ? path : `${bundle.path}/rootfs/${path}`;
-}
-
-/** Whether nothing is asked for: LinuxKit writes `"bindNS": {}` for everyone. */
-function isEmpty(node: JsonNode): boolean {
-  switch (node.kind) {
-    case "null":
-      return true;
-    case "array":
-      return node.items.length === 0;
-    case "object":
-      return node.members.every(({ value }) => isEmpty(value));
-    case "string":
-      return node.value === "";
-    default:
-      return false;
-  }
-}
-
-function parse(text: string, sink: IssueSink): JsonNode | null {
-  try {
-    const root = parseJson(text);
-    if (root.kind === "object") return root;
-    report(sink, root, "$", "expected an object");
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    report(
-      sink,
-      null,
-      "",
-      `not JSON: ${error.message}`,
-      "error",
-      error.position,
-    );
-  }
-  return null;
-}
-
-function memberOf(node: JsonNode, key: string): JsonNode | null {
-  if (node.kind !== "object") return null;
-  return node.members.find((member) => member.key === key)?.value ?? null;
-}
-
-function textOf(node: JsonNode | null): string | null {
-  return node?.kind === "string" ? node.value : null;
 }
