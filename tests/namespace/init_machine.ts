@@ -31,6 +31,7 @@ export class InitMachine implements AsyncDisposable {
   readonly folder: string;
   /** How the program that made the namespace ended. */
   readonly ended: Promise<Deno.CommandStatus>;
+  #isOver = false;
 
   private constructor(
     child: Deno.ChildProcess,
@@ -40,7 +41,9 @@ export class InitMachine implements AsyncDisposable {
     this.#child = child;
     this.#timeoutSeconds = timeoutSeconds;
     this.folder = folder;
-    this.ended = child.status;
+    this.ended = child.status.finally(() => {
+      this.#isOver = true;
+    });
   }
 
   /**
@@ -138,13 +141,18 @@ export class InitMachine implements AsyncDisposable {
   ): Promise<T> {
     const limitMs = Date.now() + this.#timeoutSeconds * 1000;
     while (Date.now() < limitMs) {
+      const isOver = this.#isOver;
       const found = look();
       if (found !== null && found !== undefined && found !== false) {
         return found;
       }
+      if (isOver) break;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    throw new Error(`waited for ${what}; the console shows:\n${this.console}`);
+    const when = this.#isOver ? "when it ended" : "so far";
+    throw new Error(
+      `waited for ${what}; the console ${when}:\n${this.console.slice(-8000)}`,
+    );
   }
 
   /** The init's process id as seen from here. */

@@ -4,8 +4,21 @@
  * moment; waiting for one is the test's work.
  */
 import { assert, assertEquals } from "@std/assert";
-import type { InitMachine } from "./init_machine.ts";
+import { makeDisk } from "../fixtures/make_disk.ts";
+import { InitMachine } from "./init_machine.ts";
 import { statusFields } from "./namespace.ts";
+
+/** An init with services, and a good disk. */
+export function startMachine(
+  services: Readonly<Record<string, unknown>>,
+  timeoutSeconds = 60,
+): InitMachine {
+  return InitMachine.start({
+    services,
+    disk: makeDisk("good"),
+    timeoutSeconds,
+  });
+}
 
 /** A command of a shell. */
 export const shell = (script: string): string[] => ["/bin/sh", "-c", script];

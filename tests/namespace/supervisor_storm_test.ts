@@ -11,7 +11,6 @@ import {
   assertLessOrEqual,
   assertStringIncludes,
 } from "@std/assert";
-import { InitMachine } from "./init_machine.ts";
 import {
   allChildrenOf,
   countOf,
@@ -23,6 +22,7 @@ import {
   processesOf,
   restless,
   shell,
+  startMachine,
   staying,
 } from "./supervisor_facts.ts";
 
@@ -32,8 +32,8 @@ const LOOK_MS = 1;
 const breath = () => new Promise((resolve) => setTimeout(resolve, LOOK_MS));
 
 Deno.test("a service that is killed 1000 times in a row has exactly one live process after each", async () => {
-  await using machine = InitMachine.start({
-    services: { victim: { command: staying, ...restless } },
+  await using machine = startMachine({
+    victim: { command: staying, ...restless },
   });
   const init = await machine.pid();
   let victim = await oneProcessOf(machine, "victim");
@@ -77,7 +77,7 @@ Deno.test("500 services come up, and go down in reverse order with no process le
       },
     ]),
   );
-  await using machine = InitMachine.start({ services });
+  await using machine = startMachine(services);
   await machine.waitFor(/READY.*500 of 500 services running/);
   const init = await machine.pid();
   const living = livingChildrenOf(init);
@@ -102,16 +102,14 @@ Deno.test("500 services come up, and go down in reverse order with no process le
 });
 
 Deno.test("bursts of 5000 orphans are reaped while another service is restarted again and again", async () => {
-  await using machine = InitMachine.start({
-    services: {
-      // Each round leaves an orphan behind: the shell between it and us ends.
-      storm: {
-        command: shell(
-          "for i in $(seq 5000); do (true &) ; done; echo over; exec sleep 1000000",
-        ),
-      },
-      victim: { command: staying, ...restless },
+  await using machine = startMachine({
+    // Each round leaves an orphan behind: the shell between it and us ends.
+    storm: {
+      command: shell(
+        "for i in $(seq 5000); do (true &) ; done; echo over; exec sleep 1000000",
+      ),
     },
+    victim: { command: staying, ...restless },
   });
   const init = await machine.pid();
   let victim = await oneProcessOf(machine, "victim");
@@ -137,11 +135,9 @@ Deno.test("bursts of 5000 orphans are reaped while another service is restarted 
 
 Deno.test("services that die while PID 1 is stopped are restarted once each when it goes on", async () => {
   const names = Array.from({ length: 50 }, (_, index) => `s${index}`);
-  await using machine = InitMachine.start({
-    services: Object.fromEntries(
-      names.map((name) => [name, { command: staying, ...restless }]),
-    ),
-  });
+  await using machine = startMachine(Object.fromEntries(
+    names.map((name) => [name, { command: staying, ...restless }]),
+  ));
   await machine.waitFor(/READY.*50 of 50 services running/);
   const init = await machine.pid();
   const before = livingChildrenOf(init);
