@@ -1,7 +1,7 @@
 /**
  * Reads service definitions from their folder. What the files mean is decided
  * in `supervisor/definition_set.ts`; here only bytes are fetched. Imports the
- * supervisor's types.
+ * supervisor and this room.
  *
  * @module
  */
@@ -14,6 +14,8 @@ import {
   maximumDefinitionBytes,
   type ServiceDefinition,
 } from "../supervisor/definition.ts";
+import type { Issue } from "../supervisor/schema.ts";
+import { readSmallFile } from "./small_file.ts";
 
 /** Files past this number are not read: a folder is no place to fill memory from. */
 export const MAXIMUM_DEFINITION_FILES = 2048;
@@ -43,44 +45,59 @@ export function readDefinitions(
   others: readonly ServiceDefinition[] = [],
 ): DefinitionSet {
   const files: DefinitionFile[] = [];
-  for (const name of definitionNames(directory)) {
-    const file = `${directory}/${name}`;
-    files.push({ file, text: readText(file) });
+  const issues: Issue[] = [];
+  const names = definitionNames(directory);
+  if (names.length > MAXIMUM_DEFINITION_FILES) {
+    names.length = MAXIMUM_DEFINITION_FILES;
+    issues.push(wholeFile(
+      directory,
+      `expected at most ${MAXIMUM_DEFINITION_FILES} files; the others were left out`,
+    ));
   }
-  return loadDefinitions(files, others);
+  for (const name of names.sort()) {
+    const file = `${directory}/${name}`;
+    try {
+      files.push({ file, text: readText(file) });
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      issues.push(wholeFile(file, text.replace(`${file}: `, "")));
+    }
+  }
+  const set = loadDefinitions(files, others);
+  return { ...set, issues: [...issues, ...set.issues] };
 }
 
+/** The names of definition files, one more than are read at most. */
 function definitionNames(directory: string): string[] {
   const names: string[] = [];
   try {
     for (const entry of Deno.readDirSync(directory)) {
       if (entry.name.endsWith(".json")) names.push(entry.name);
-      if (names.length >= MAXIMUM_DEFINITION_FILES) break;
+      if (names.length > MAXIMUM_DEFINITION_FILES) break;
     }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
-  return names.sort();
+  return names;
 }
 
 /**
  * A file's text, cut one byte past the limit, so that the parser sees that it
- * is too long without our holding all of it. What can't be read is no JSON
- * either, and the parser's message names the file.
+ * is too long without our holding all of it.
  */
 function readText(file: string): string {
-  try {
-    using handle = Deno.openSync(file);
-    const buffer = new Uint8Array(maximumDefinitionBytes + 1);
-    let filledBytes = 0;
-    while (filledBytes < buffer.length) {
-      const count = handle.readSync(buffer.subarray(filledBytes));
-      if (count === null || count === 0) break;
-      filledBytes += count;
-    }
-    return new TextDecoder().decode(buffer.subarray(0, filledBytes));
-  } catch {
-    return "";
-  }
+  const bytes = readSmallFile(file, maximumDefinitionBytes + 1);
+  return new TextDecoder().decode(bytes);
+}
+
+function wholeFile(file: string, expectation: string): Issue {
+  return {
+    severity: "error",
+    file,
+    position: null,
+    path: "",
+    value: "",
+    expectation,
+  };
 }

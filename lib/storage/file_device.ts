@@ -74,7 +74,13 @@ export function openFileDevice(
   options: FileDeviceOptions = {},
 ): FileBlockDevice {
   const readOnly = options.readOnly ?? false;
-  const descriptor = open(path, readOnly ? [] : ["readWrite"]);
+  // Without O_NONBLOCK a FIFO or a serial line could hold up the open for ever;
+  // a disk does not mind it.
+  const descriptor = open(path, [
+    ...(readOnly ? [] : ["readWrite"] as const),
+    "nonblock",
+    "noControllingTerminal",
+  ]);
   let durableDescriptor: number | null = null;
   try {
     const size = sizeBytes(descriptor);

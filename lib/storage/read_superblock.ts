@@ -22,7 +22,8 @@ import { WireError } from "../wire/error.ts";
  * @param offsetBytes Where the volume begins, default 0.
  * @returns What stands there, right or wrong.
  * @throws {SystemError} If the device can't be opened or read.
- * @throws {WireError} If it ends before the superblock does: it is truncated.
+ * @throws {WireError} If it ends before the superblock does: it is truncated;
+ * or if the offset is no whole number from 0.
  *
  * @example
  * ```ts
@@ -36,7 +37,17 @@ import { WireError } from "../wire/error.ts";
  * ```
  */
 export function readSuperblock(path: string, offsetBytes = 0): Superblock {
-  const descriptor = open(path);
+  if (!Number.isSafeInteger(offsetBytes) || offsetBytes < 0) {
+    throw new WireError({
+      layout: "superblock",
+      field: "offset",
+      value: offsetBytes,
+      expected: "a whole number of bytes from 0",
+    });
+  }
+  // A FIFO without a writer would hold up the open for ever; a disk does not
+  // mind the flag.
+  const descriptor = open(path, ["nonblock", "noControllingTerminal"]);
   try {
     const bytes = new Uint8Array(SUPERBLOCK_SIZE_BYTES);
     const length = pread(descriptor, bytes, offsetBytes);
