@@ -6,13 +6,30 @@
  * @module
  */
 
+import {
+  bootTimelineLayout,
+  phaseEntryLayout,
+} from "../../../lib/wire/boot_timeline.ts";
 import type { Layout } from "../../../lib/wire/codec.ts";
 import {
   dataProductBlockLayout,
   dataProductLayout,
 } from "../../../lib/wire/data_product.ts";
+import {
+  dataProductEntryLayout,
+  dataProductListLayout,
+} from "../../../lib/wire/data_product_list.ts";
+import {
+  dataProductPieceLayout,
+  dataProductRequestLayout,
+} from "../../../lib/wire/data_product_read.ts";
 import { frameFaultLayout } from "../../../lib/wire/error_frame.ts";
 import { eventLayout, eventTrailerLayout } from "../../../lib/wire/event.ts";
+import {
+  eventEntryLayout,
+  eventListLayout,
+  eventsRequestLayout,
+} from "../../../lib/wire/event_list.ts";
 import { frameLayout, FrameType } from "../../../lib/wire/frame.ts";
 import { healthLayout } from "../../../lib/wire/health.ts";
 import {
@@ -28,6 +45,12 @@ import {
   parameterResponseLayout,
   parameterSetLayout,
 } from "../../../lib/wire/parameter_message.ts";
+import { listRequestLayout } from "../../../lib/wire/result_list.ts";
+import {
+  serviceEntryLayout,
+  serviceListLayout,
+} from "../../../lib/wire/service_list.ts";
+import { serviceStatusLayout } from "../../../lib/wire/service_status.ts";
 import { sharedPageLayout } from "../../../lib/wire/shared_page.ts";
 import { superblockLayout } from "../../../lib/wire/superblock.ts";
 import {
@@ -35,6 +58,7 @@ import {
   answerPageLayout,
   telecommandLayout,
 } from "../../../lib/wire/telecommand.ts";
+import { timeSetLayout } from "../../../lib/wire/time_set.ts";
 import { fromHexDump, type Random } from "./support.ts";
 
 /** A record by its field names. */
@@ -166,6 +190,32 @@ const DESCRIPTOR_REFUSED = [
   [{ name: "a\0b" }, "name is "],
   [{ name: "\uD800" }, "name is "],
   [{ dataCrc32: 1.5 }, `crc32 is 1.5, ${U32}`],
+] as const;
+
+const randomService = (random: Random) => ({
+  state: random.pick([0, 1, 2, 3, 4]),
+  flags: random.integer(0, 31),
+  pid: u32(random),
+  restarts: u32(random),
+  sinceMs: u64(random),
+  name: someText(random, 64),
+});
+const SERVICE_REFUSED = [
+  [{ state: 5 }, "state is 5, expected 0 PENDING, 1 STARTING"],
+  [{ flags: 32 }, "flags is 32, expected 0..31"],
+  [{ pid: -1 }, `pid is -1, ${U32}`],
+  [{ restarts: -1 }, `restarts is -1, ${U32}`],
+  [{ sinceMs: -1n }, `since_ms is -1, ${U64}`],
+] as const;
+const randomList = (random: Random) => ({
+  total: u32(random),
+  first: u32(random),
+  entries: someBytes(random, 300),
+});
+const LIST_REFUSED = [
+  [{ total: -1 }, `total is -1, ${U32}`],
+  [{ first: -1 }, `first is -1, ${U32}`],
+  [{ entries: new Uint8Array(30_000) }, "entries is 30000 bytes"],
 ] as const;
 
 /** Every layout there is. */
@@ -614,6 +664,241 @@ export const SAMPLES: readonly Sample[] = [
       [{ index: 65_535 }, "index is 65535, expected 0..65534"],
       [{ count: 0 }, "count is 0, expected 1..65535"],
       [{ result: new Uint8Array(239) }, "result is 239 bytes"],
+    ],
+  }),
+  sample({
+    layout: listRequestLayout,
+    random: (random) => ({ first: u32(random) }),
+    known: { first: 0x01020304 },
+    knownBytes: fromHexDump("01020304"),
+    refused: [[{ first: -1 }, `first is -1, ${U32}`]],
+  }),
+  sample({
+    layout: serviceEntryLayout,
+    random: randomService,
+    known: {
+      state: 2,
+      flags: 9,
+      pid: 0x1234,
+      restarts: 3,
+      sinceMs: 0x0102030405060708n,
+      name: "gps",
+    },
+    knownBytes: fromHexDump(
+      "02 09 00001234 00000003 0102030405060708 03 677073",
+    ),
+    refused: [...SERVICE_REFUSED, [{ name: "" }, 'name is ""']],
+  }),
+  sample({
+    layout: serviceListLayout,
+    random: randomList,
+    known: { total: 9, first: 7, entries: VALUE },
+    knownBytes: fromHexDump("00000009 00000007 0102030405060708090a"),
+    refused: LIST_REFUSED,
+  }),
+  sample({
+    layout: serviceStatusLayout,
+    random: (random) => ({
+      ...randomService(random),
+      nextAttemptMs: u64(random),
+      instance: u32(random),
+      exitKind: random.pick([0, 1, 2]),
+      exitCode: u16(random),
+      reason: someText(random, 32),
+      stopping: someText(random, 32),
+      phase: someText(random, 32),
+      exitSignal: someText(random, 32),
+      description: someText(random, 40),
+      lastError: someText(random, 40),
+      statusText: someText(random, 40),
+      waitsFor: someText(random, 40),
+    }),
+    known: {
+      state: 3,
+      flags: 1,
+      pid: 0,
+      restarts: 2,
+      sinceMs: 5n,
+      nextAttemptMs: 6n,
+      instance: 7,
+      exitKind: 2,
+      exitCode: 0x0102,
+      name: "gps",
+      reason: "r",
+      stopping: "st",
+      phase: "p",
+      exitSignal: "SIGHUP",
+      description: "d",
+      lastError: "le",
+      statusText: "",
+      waitsFor: "a b",
+    },
+    knownBytes: fromHexDump(`03 01 00000000 00000002 0000000000000005
+      0000000000000006 00000007 02 0102 03 01 02 01 06 01 02 00 0003
+      677073 72 7374 70 534947485550 64 6c65 612062`),
+    refused: [
+      ...SERVICE_REFUSED,
+      [{ name: "" }, 'name is ""'],
+      [{ nextAttemptMs: -1n }, `next_attempt_ms is -1, ${U64}`],
+      [{ instance: -1 }, `instance is -1, ${U32}`],
+      [{ exitKind: 3 }, "exit_kind is 3, expected 0 NONE, 1 EXITED"],
+      [{ exitCode: -1 }, `exit_code is -1, ${U16}`],
+      [{ reason: "x".repeat(33) }, "reason is "],
+      [{ stopping: "x".repeat(33) }, "stopping is "],
+      [{ phase: "x".repeat(33) }, "phase is "],
+      [{ exitSignal: "x".repeat(33) }, "exit_signal is "],
+      [{ description: "x".repeat(256) }, "description is "],
+      [{ lastError: "x".repeat(256) }, "last_error is "],
+      [{ statusText: "x".repeat(256) }, "status_text is "],
+      [{ waitsFor: "x".repeat(1025) }, "waits_for is "],
+    ],
+  }),
+  sample({
+    layout: eventsRequestLayout,
+    random: (random) => ({
+      from: u64(random),
+      count: random.integer(1, 96),
+    }),
+    known: { from: 0x0102030405060708n, count: 96 },
+    knownBytes: fromHexDump("0102030405060708 0060"),
+    refused: [
+      [{ from: -1n }, `from is -1, ${U64}`],
+      [{ count: 97 }, "count is 97, expected 1..96"],
+    ],
+  }),
+  sample({
+    layout: eventEntryLayout,
+    random: (random) => ({ sequence: u64(random), record: random.bytes(76) }),
+    known: { sequence: 13n, record: EVENT_BYTES },
+    knownBytes: joined(fromHexDump("000000000000000d"), EVENT_BYTES),
+    refused: [
+      [{ sequence: -1n }, `sequence is -1, ${U64}`],
+      [{ record: new Uint8Array(75) }, "record is 75 bytes"],
+    ],
+  }),
+  sample({
+    layout: eventListLayout,
+    random: (random) => ({
+      nextSequence: u64(random),
+      entries: someBytes(random, 300),
+    }),
+    known: { nextSequence: 14n, entries: VALUE },
+    knownBytes: fromHexDump("000000000000000e 0102030405060708090a"),
+    refused: [
+      [{ nextSequence: -1n }, `next_sequence is -1, ${U64}`],
+      [{ entries: new Uint8Array(8065) }, "entries is 8065 bytes"],
+    ],
+  }),
+  sample({
+    layout: phaseEntryLayout,
+    random: (random) => ({
+      startMicroseconds: u64(random),
+      durationMicroseconds: u64(random),
+      outcome: random.pick([0, 1, 2, 3]),
+      name: someText(random, 128),
+    }),
+    known: {
+      startMicroseconds: 0x0102n,
+      durationMicroseconds: 0x0304n,
+      outcome: 1,
+      name: "mounts",
+    },
+    knownBytes: fromHexDump(
+      "0000000000000102 0000000000000304 01 06 6d6f756e7473",
+    ),
+    refused: [
+      [{ startMicroseconds: -1n }, `start_us is -1, ${U64}`],
+      [{ durationMicroseconds: -1n }, `duration_us is -1, ${U64}`],
+      [{ outcome: 4 }, "outcome is 4, expected 0 RUNNING, 1 DONE"],
+      [{ name: "" }, 'name is ""'],
+    ],
+  }),
+  sample({
+    layout: bootTimelineLayout,
+    random: randomList,
+    known: { total: 9, first: 7, entries: VALUE },
+    knownBytes: fromHexDump("00000009 00000007 0102030405060708090a"),
+    refused: LIST_REFUSED,
+  }),
+  sample({
+    layout: dataProductEntryLayout,
+    random: (random) => ({
+      descriptor: random.bytes(80),
+      dataLength: u32(random),
+    }),
+    known: { descriptor: DESCRIPTOR_BYTES, dataLength: 0x4321 },
+    knownBytes: joined(DESCRIPTOR_BYTES, fromHexDump("00004321")),
+    refused: [
+      [{ descriptor: new Uint8Array(79) }, "descriptor is 79 bytes"],
+      [{ dataLength: -1 }, `data_length is -1, ${U32}`],
+    ],
+  }),
+  sample({
+    layout: dataProductListLayout,
+    random: (random) => ({
+      ...randomList(random),
+      freeBytes: u64(random),
+      damagedCount: u32(random),
+    }),
+    known: {
+      total: 9,
+      first: 7,
+      freeBytes: 0x0200n,
+      damagedCount: 1,
+      entries: VALUE,
+    },
+    knownBytes: fromHexDump(`00000009 00000007 0000000000000200 00000001
+      0102030405060708090a`),
+    refused: [
+      ...LIST_REFUSED,
+      [{ freeBytes: -1n }, `free_bytes is -1, ${U64}`],
+      [{ damagedCount: -1 }, `damaged_count is -1, ${U32}`],
+    ],
+  }),
+  sample({
+    layout: dataProductRequestLayout,
+    random: (random) => ({
+      offset: u32(random),
+      length: random.integer(1, 29_980),
+      name: someText(random, 64),
+    }),
+    known: { offset: 0x0102, length: 0x0304, name: "image-1" },
+    knownBytes: fromHexDump("00000102 00000304 07 696d6167652d31"),
+    refused: [
+      [{ offset: -1 }, `offset is -1, ${U32}`],
+      [{ length: 29_981 }, "length is 29981, expected 1..29980"],
+      [{ name: "" }, 'name is ""'],
+    ],
+  }),
+  sample({
+    layout: dataProductPieceLayout,
+    random: (random) => ({
+      dataLength: u32(random),
+      offset: u32(random),
+      data: someBytes(random, 300),
+    }),
+    known: { dataLength: 0x0102, offset: 0x0304, data: VALUE },
+    knownBytes: fromHexDump("00000102 00000304 0102030405060708090a"),
+    refused: [
+      [{ dataLength: -1 }, `data_length is -1, ${U32}`],
+      [{ offset: -1 }, `offset is -1, ${U32}`],
+      [{ data: new Uint8Array(29_981) }, "data is 29981 bytes"],
+    ],
+  }),
+  sample({
+    layout: timeSetLayout,
+    random: (random) => ({
+      seconds: u64(random),
+      nanoseconds: edge(random, 999_999_999),
+    }),
+    known: { seconds: 0x0102030405060708n, nanoseconds: 0x0A0B0C0D },
+    knownBytes: fromHexDump("0102030405060708 0a0b0c0d"),
+    refused: [
+      [{ seconds: -1n }, `mission_seconds is -1, ${U64}`],
+      [
+        { nanoseconds: 1e9 },
+        "mission_nanos is 1000000000, expected 0..999999999",
+      ],
     ],
   }),
   sample({
