@@ -397,7 +397,6 @@ function requestShutdown(turn: Turn): void {
       const hasRun = turn.record(index).state.kind === "running";
       turn.change(index, { isWanted: true, isRestartRequested: hasRun });
     }
-    turn.log("SHUTDOWN_REQUESTED", null, "stopping all services");
   } else if (shutdown.stage !== "done") {
     turn.shutdown = {
       ...shutdown,
