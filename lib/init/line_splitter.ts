@@ -70,6 +70,42 @@ export class LineSplitter {
   }
 
   /**
+   * Throws lines away and counts them, which is much cheaper than handing them
+   * out. What follows the last newline is kept: it is the next line's beginning.
+   *
+   * @param chunk Any number of bytes.
+   * @param onLine Called with the pieces of a line that is too long to keep.
+   * @returns How many lines were thrown away.
+   *
+   * @example
+   * ```ts
+   * import { LineSplitter } from "./line_splitter.ts";
+   * import { assertEquals } from "@std/assert/equals";
+   *
+   * const splitter = new LineSplitter();
+   * const lines: string[] = [];
+   * const take = ({ bytes }: { bytes: Uint8Array }) =>
+   *   void lines.push(new TextDecoder().decode(bytes));
+   * const bytes = new TextEncoder().encode("one\ntwo\nthr");
+   * assertEquals(splitter.skip(bytes, take), 2);
+   * splitter.flush(take);
+   * assertEquals(lines, ["thr"]);
+   * ```
+   */
+  skip(chunk: Uint8Array, onLine: (line: Line) => void): number {
+    const last = chunk.lastIndexOf(NEWLINE);
+    let count = 0;
+    if (last !== -1) {
+      this.#filledBytes = 0;
+      for (let offset = 0; offset <= last; offset++) {
+        if (chunk[offset] === NEWLINE) count++;
+      }
+    }
+    this.push(chunk.subarray(last + 1), onLine);
+    return count;
+  }
+
+  /**
    * Hands out what is left, a last line without a newline, if there is any.
    *
    * @param onLine Called once or not at all.

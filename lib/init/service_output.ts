@@ -1,12 +1,16 @@
 /**
  * What services write, on its way into the log: a pipe for each stream of each
  * service, which lives as long as the service is defined, so that nothing is
- * lost over a restart. Imports `linux` and this room.
+ * lost over a restart. A stream that writes more than {@linkcode LINE_LIMIT}
+ * lines in a second loses what is more, which is counted and said. Imports
+ * `linux` and this room.
  *
  * @module
  */
+import { boottimeMs } from "../linux/clock.ts";
 import { close, pipe, read } from "../linux/file.ts";
 import type { Poller } from "../linux/poller.ts";
+import { LINE_LIMIT, LINE_WINDOW_MS, LineLimit } from "./line_limit.ts";
 import { type Line, LineSplitter } from "./line_splitter.ts";
 import type { Log, LogStream } from "./log.ts";
 
@@ -21,6 +25,11 @@ interface Stream {
   readonly writer: number;
   readonly splitter: LineSplitter;
   readonly onLine: (line: Line) => void;
+  readonly limit: LineLimit;
+  /** Says how many lines were dropped. */
+  readonly sayDropped: () => void;
+  /** Due when lines were dropped and nobody was told yet. */
+  timer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** The pipes of all services. */
@@ -56,11 +65,25 @@ export class ServiceOutput {
     const known = this.#streams.get(key);
     if (known !== undefined) return known.writer;
     const [reader, writer] = pipe({ nonblockWriter: false });
+    const limit = new LineLimit();
     const entry: Stream = {
       reader,
       writer,
       splitter: new LineSplitter(),
-      onLine: (line) => this.#log.line(service, stream, line.bytes),
+      limit,
+      onLine: (line) => {
+        if (limit.admit()) this.#log.line(service, stream, line.bytes);
+      },
+      sayDropped: () => {
+        clearTimeout(entry.timer);
+        entry.timer = undefined;
+        const count = limit.end();
+        if (count === 0) return;
+        this.#log.warning(
+          `${service}: ${count} lines dropped, more than ${LINE_LIMIT} in a second`,
+        );
+      },
+      timer: undefined,
     };
     this.#streams.set(key, entry);
     this.#poller.add(reader, { read: true }, () => void this.#read(entry));
@@ -79,6 +102,7 @@ export class ServiceOutput {
       if (entry === undefined) continue;
       for (let reads = 0; reads < FINAL_READS && this.#read(entry); reads++);
       entry.splitter.flush(entry.onLine);
+      entry.sayDropped();
     }
   }
 
@@ -101,10 +125,17 @@ export class ServiceOutput {
   }
 
   /** Reads once; says whether there may be more. */
-  #read({ reader, splitter, onLine }: Stream): boolean {
+  #read(entry: Stream): boolean {
+    const { reader, splitter, onLine, limit } = entry;
     const count = read(reader, this.#buffer);
     if (count === null || count === 0) return false;
-    splitter.push(this.#buffer.subarray(0, count), onLine);
+    const chunk = this.#buffer.subarray(0, count);
+    limit.begin(boottimeMs());
+    if (limit.isExhausted) limit.drop(splitter.skip(chunk, onLine));
+    else splitter.push(chunk, onLine);
+    if (limit.dropped > 0) {
+      entry.timer ??= setTimeout(entry.sayDropped, LINE_WINDOW_MS);
+    }
     return count === this.#buffer.length;
   }
 }

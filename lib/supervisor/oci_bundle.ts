@@ -150,6 +150,10 @@ function define(
   after: readonly string[],
 ): ServiceDefinition {
   const isOnce = bundle.stage !== "services";
+  // A runtime names the container's control group by its id, beside its own,
+  // which is named by the service: the two must differ, and no service's name
+  // has a plus.
+  const id = `${name}+oci`;
   return defineService(name, {
     description: `container: ${args.join(" ")}`.slice(0, 256),
     command: [
@@ -158,7 +162,7 @@ function define(
       ...(runtime.noPivot ? ["--no-pivot"] : []),
       "--bundle",
       bundle.path,
-      name,
+      id,
     ],
     type: isOnce ? "oneshot" : "process",
     start: bundle.stage === "onshutdown" ? "shutdown" : "boot",
@@ -172,7 +176,7 @@ function define(
     // The runtime passes signals on to the container; SIGKILL it can't, so what
     // is left of the container is removed afterwards, whatever happened.
     stop: { signal: "SIGTERM", timeoutMs: 10_000, scope: "process" },
-    post: [[runtime.command, "delete", "--force", name]],
+    post: [[runtime.command, "delete", "--force", id]],
     // A container gets its privileges from its own config.json.
     noNewPrivileges: false,
   });

@@ -62,13 +62,13 @@ Deno.test("ociServices runs the container in the foreground and removes what is 
     "run",
     "--bundle",
     "/containers/services/getty",
-    "getty",
+    "getty+oci",
   ]);
   assertEquals(service?.post, [[
     "/usr/bin/runc",
     "delete",
     "--force",
-    "getty",
+    "getty+oci",
   ]]);
   assertEquals(service?.restart, "always");
   assertEquals(service?.description, "container: /bin/app -x");
