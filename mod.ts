@@ -85,11 +85,9 @@ export {
   type FailedService,
   type FailureReason,
   initialServiceState,
-  isSuccess,
   type PendingService,
   type RunningService,
   type ServiceContext,
-  serviceDeadlineMs,
   type ServiceEvent,
   type ServiceHistory,
   type ServicePolicy,
@@ -97,5 +95,9 @@ export {
   type ServiceStep,
   type StartingService,
   type StopCause,
+} from "./lib/supervisor/service_types.ts";
+export {
+  isSuccess,
+  serviceDeadlineMs,
   svcStep,
 } from "./lib/supervisor/service.ts";

@@ -17,7 +17,7 @@ import {
   type UserDatabase,
 } from "../linux/user_database.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
-import type { ExitStatus } from "../supervisor/service.ts";
+import type { ExitStatus } from "../supervisor/service_types.ts";
 import type { ServicePhase } from "../supervisor/supervisor_types.ts";
 
 /** The search path of a service that names none. */

@@ -12,7 +12,7 @@ import { definitionFields, serviceNamePattern } from "./definition_fields.ts";
 import { type JsonNode, JsonSyntaxError, parseJson } from "./json.ts";
 import { type Issue, type IssueSink, report, resolveShape } from "./schema.ts";
 import { jsonSchemaOf, referenceOf } from "./schema_output.ts";
-import type { ServicePolicy } from "./service.ts";
+import type { ServicePolicy } from "./service_types.ts";
 
 /** A limit of the kernel on a process; null is no limit. */
 export interface ResourceLimit {

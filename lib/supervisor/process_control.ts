@@ -1,7 +1,7 @@
 /**
  * The processes of a service: its `pre` commands, its main process, what that
- * leaves behind, its `post` commands; how each is begun and how each is ended.
- * Imports only the supervisor's own files.
+ * leaves behind, its `post` commands; how one follows the other. How one is
+ * ended stands in `termination.ts`. Imports only the supervisor's own files.
  *
  * ## One instance at a time
  *
@@ -16,27 +16,25 @@
  * The slot of a service is free only after the last stage, so that two
  * processes of one service never meet.
  *
- * ## How a process ends
- *
- * | stage     | begins with                            | lasts at most     |
- * |-----------|----------------------------------------|-------------------|
- * | asked     | the stop signal, and SIGCONT           | `stop.timeoutMs`  |
- * | killed    | SIGKILL to the cgroup, else the group  | `killGraceMs`     |
- * | abandoned | nothing: the kernel holds on to it     | until it goes     |
- *
- * Somebody abandoned holds nothing up but its own service.
- *
  * @module
  */
 
-import { type ExitStatus, isSuccess, type ServiceState } from "./service.ts";
-import {
-  killGraceMs,
-  type ServiceInstance,
-  type ServicePhase,
-  type Termination,
-  urgentTimeoutMs,
+import { isSuccess } from "./service.ts";
+import type { ExitStatus, ServiceState } from "./service_types.ts";
+import type {
+  ServiceInstance,
+  ServicePhase,
+  Termination,
 } from "./supervisor_types.ts";
+import {
+  beginTermination,
+  checkCgroup,
+  freeze,
+  reportStop,
+  signalKill,
+  signalStop,
+  stopTimeoutMs,
+} from "./termination.ts";
 import type { Turn } from "./turn.ts";
 
 /** Tells the service's state machine about an event. */
@@ -278,141 +276,6 @@ export function onCgroup(
 }
 
 /**
- * Asks a service's process to stop; SIGKILL follows by itself.
- *
- * @param turn The step.
- * @param index The service.
- */
-export function askToStop(turn: Turn, index: number): void {
-  const { instance } = turn.record(index);
-  if (instance === null || instance.termination?.isSignalled === true) return;
-  if (instance.termination !== null && instance.termination.stage !== "asked") {
-    return;
-  }
-  beginTermination(turn, index, true);
-  signalStop(turn, index);
-  if (turn.shutdown?.urgency === 2) escalate(turn, index);
-}
-
-/**
- * Gives a process that goes by itself a last time.
- *
- * @param turn The step.
- * @param index The service.
- */
-export function expectEnd(turn: Turn, index: number): void {
-  if (turn.record(index).instance?.termination === null) {
-    beginTermination(turn, index, false);
-  }
-}
-
-/**
- * Goes on to the next stage of a termination, whose time is over.
- *
- * @param turn The step.
- * @param index The service.
- */
-export function escalate(turn: Turn, index: number): void {
-  const { instance } = turn.record(index);
-  const termination = instance?.termination;
-  if (instance === null || termination === undefined || termination === null) {
-    return;
-  }
-  const waitedMs = turn.nowMs - termination.sinceMs;
-  if (termination.stage === "asked") {
-    const graceMs = isUrgent(turn) ? urgentTimeoutMs : killGraceMs;
-    turn.changeInstance(index, {
-      termination: {
-        ...termination,
-        stage: "killed",
-        deadlineMs: turn.nowMs + graceMs,
-      },
-    });
-    turn.log(
-      "SERVICE_KILLED",
-      index,
-      `SIGKILL after ${waitedMs} ms${ofPhase(instance)}`,
-    );
-    signalKill(turn, index);
-  } else if (termination.stage === "killed") {
-    turn.changeInstance(index, {
-      termination: { ...termination, stage: "abandoned", deadlineMs: Infinity },
-    });
-    turn.log(
-      "SERVICE_UNKILLABLE",
-      index,
-      `pid ${
-        instance.pid ?? "unknown"
-      } is still there ${waitedMs} ms after it was to stop`,
-    );
-    if (instance.phase !== "post") reportStop(turn, index, termination, true);
-    checkCgroup(turn, index);
-  }
-}
-
-/**
- * Cuts what is left of a termination's time.
- *
- * @param turn The step.
- * @param index The service.
- */
-export function hasten(turn: Turn, index: number): void {
-  const { instance } = turn.record(index);
-  const termination = instance?.termination;
-  if (termination === undefined || termination === null) return;
-  const deadlineMs = Math.min(
-    termination.deadlineMs,
-    turn.nowMs + urgentTimeoutMs,
-  );
-  // What was given up stays so: its deadline is no longer one.
-  if (termination.stage === "abandoned") return;
-  turn.changeInstance(index, { termination: { ...termination, deadlineMs } });
-  if (turn.shutdown?.urgency === 2 && termination.stage === "asked") {
-    escalate(turn, index);
-  }
-}
-
-/**
- * Freezes a service's processes.
- *
- * @param turn The step.
- * @param index The service; nothing happens when nothing of it runs, or it is being stopped.
- */
-export function freeze(turn: Turn, index: number): void {
-  const { instance, definition } = turn.record(index);
-  if (
-    instance === null || instance.frozenSinceMs !== null ||
-    instance.termination !== null
-  ) return;
-  if (instance.pid === null && !instance.isBackground) return;
-  turn.effects.push({
-    kind: "freeze",
-    service: definition.name,
-    instance: instance.number,
-    pid: instance.pid,
-  });
-  turn.changeInstance(index, { frozenSinceMs: turn.nowMs });
-}
-
-/**
- * Lets a service's processes run again.
- *
- * @param turn The step.
- * @param index The service; nothing happens when it is not frozen.
- */
-export function thaw(turn: Turn, index: number): void {
-  const { instance, definition } = turn.record(index);
-  if (instance === null || instance.frozenSinceMs === null) return;
-  turn.effects.push({
-    kind: "thaw",
-    service: definition.name,
-    instance: instance.number,
-    pid: instance.pid,
-  });
-  turn.changeInstance(index, { frozenSinceMs: null });
-}
-
-/**
  * The shell need no longer look out for the readiness path.
  *
  * @param turn The step.
@@ -539,116 +402,6 @@ function finish(turn: Turn, index: number): void {
   if (instance.phase === "post" || hasDoneItsWork) {
     turn.change(index, { instance: null });
   } else beginPost(turn, index);
-}
-
-function reportStop(
-  turn: Turn,
-  index: number,
-  termination: Termination,
-  isLeft: boolean,
-): void {
-  const { shutdown } = turn;
-  if (shutdown === null || shutdown.stage === "done") return;
-  const service = turn.record(index).definition.name;
-  const entry = {
-    service,
-    durationMs: turn.nowMs - termination.sinceMs,
-    neededKill: termination.stage !== "asked",
-    isLeft,
-  };
-  // Who was given up may go after all.
-  const others = termination.stage === "abandoned"
-    ? shutdown.report.filter((one) => one.service !== service)
-    : shutdown.report;
-  turn.shutdown = { ...shutdown, report: [...others, entry] };
-}
-
-function beginTermination(
-  turn: Turn,
-  index: number,
-  isSignalled: boolean,
-): void {
-  const before = turn.record(index).instance?.termination;
-  const deadlineMs = turn.nowMs + stopTimeoutMs(turn, index);
-  turn.changeInstance(index, {
-    termination: {
-      stage: "asked",
-      sinceMs: before?.sinceMs ?? turn.nowMs,
-      deadlineMs,
-      isSignalled,
-    },
-  });
-}
-
-function stopTimeoutMs(turn: Turn, index: number): number {
-  const { timeoutMs } = turn.record(index).definition.stop;
-  return isUrgent(turn) ? Math.min(timeoutMs, urgentTimeoutMs) : timeoutMs;
-}
-
-function isUrgent(turn: Turn): boolean {
-  return turn.shutdown !== null && turn.shutdown.urgency > 0;
-}
-
-function signalStop(turn: Turn, index: number): void {
-  const { instance, definition } = turn.record(index);
-  if (instance === null || (instance.pid === null && !instance.isExited)) {
-    return;
-  }
-  thaw(turn, index);
-  // A pre command is not the program that the definition's signal is for.
-  const signal = instance.phase === "main" ? definition.stop.signal : "SIGTERM";
-  sendSignal(turn, index, signal, definition.stop.scope);
-  // A process that is stopped would never see the signal.
-  if (signal !== "SIGKILL") {
-    sendSignal(turn, index, "SIGCONT", definition.stop.scope);
-  }
-}
-
-function signalKill(turn: Turn, index: number): void {
-  const { instance } = turn.record(index);
-  if (instance === null || (instance.pid === null && !instance.isExited)) {
-    return;
-  }
-  sendSignal(turn, index, "SIGKILL", "cgroup");
-}
-
-function sendSignal(
-  turn: Turn,
-  index: number,
-  signal: string,
-  scope: "process" | "group" | "cgroup",
-): void {
-  const { instance, definition } = turn.record(index);
-  if (instance === null) return;
-  // Of a reaped process only the cgroup is left; its number may be another's.
-  const reach = instance.isExited
-    ? "cgroup"
-    : scope === "cgroup" && !instance.hasCgroup
-    ? "group"
-    : scope;
-  if (reach === "cgroup" && !instance.hasCgroup) return;
-  turn.effects.push({
-    kind: "signal",
-    service: definition.name,
-    instance: instance.number,
-    pid: instance.pid,
-    signal,
-    scope: reach,
-  });
-}
-
-function checkCgroup(turn: Turn, index: number): void {
-  const { instance, definition } = turn.record(index);
-  if (instance?.hasCgroup !== true || !instance.isExited) return;
-  turn.effects.push({
-    kind: "check-cgroup",
-    service: definition.name,
-    instance: instance.number,
-  });
-}
-
-function ofPhase(instance: ServiceInstance): string {
-  return instance.phase === "main" ? "" : ` (${instance.phase} command)`;
 }
 
 function exitText(exit: ExitStatus): string {

@@ -33,20 +33,11 @@
  * @module
  */
 
-import {
-  serviceDeadlineMs,
-  type ServiceEvent,
-  type ServiceState,
-  svcStep,
-} from "./service.ts";
-import {
-  askToStop,
-  beginPost,
-  beginRun,
-  stoppingOf,
-  unwatch,
-} from "./process_control.ts";
+import { beginPost, beginRun, stoppingOf, unwatch } from "./process_control.ts";
+import { serviceDeadlineMs, svcStep } from "./service.ts";
+import type { ServiceEvent, ServiceState } from "./service_types.ts";
 import type { ServiceRecord } from "./supervisor_types.ts";
+import { askToStop } from "./termination.ts";
 import type { Turn } from "./turn.ts";
 
 /** How what a service requires stands. */

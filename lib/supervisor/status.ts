@@ -13,7 +13,7 @@ import type {
   PendingService,
   ServiceState,
   StopCause,
-} from "./service.ts";
+} from "./service_types.ts";
 import {
   killGraceMs,
   type ServicePhase,

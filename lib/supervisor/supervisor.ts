@@ -8,49 +8,33 @@
  * supervisor's own files and the table of event codes.
  *
  * The rules stand where they are kept: the five states of a service in
- * `service.ts`, what services mean for each other in `rules.ts`, processes and
- * how they end in `process_control.ts`, the shutdown here:
- *
- * | stage    | what happens                                        | lasts at most            |
- * |----------|-----------------------------------------------------|--------------------------|
- * | tasks    | services of `start: shutdown` run, all others go on | `shutdownTasksTimeoutMs` |
- * | stopping | services come down, dependents first, in parallel   | the longest chain of time-outs |
- * | done     | `all-stopped` was sent, with the report             |                          |
- *
- * Asked a second time, every time-out is cut to `urgentTimeoutMs`; a third
- * time, everything is killed at once and out of order.
+ * `service.ts`, what services mean for each other in `rules.ts`, the processes
+ * of one in `process_control.ts` and how they end in `termination.ts`, new
+ * definitions in `reload.ts`, and how all go down in `shutdown_stages.ts`.
  *
  * @module
  */
 
-import { policyOf, type ServiceDefinition } from "./definition.ts";
+import type { ServiceDefinition } from "./definition.ts";
+import { buildGraph, pulledUpBy } from "./graph.ts";
 import {
-  buildGraph,
-  graphProblemText,
-  pulledUpBy,
-  type ServiceGraph,
-} from "./graph.ts";
-import {
-  escalate,
-  expectEnd,
-  freeze,
-  hasten,
   onCgroup,
   onExited,
   onSpawned,
   onSpawnFailed,
-  thaw,
 } from "./process_control.ts";
+import { reload } from "./reload.ts";
 import { apply, settle, shouldBeUp } from "./rules.ts";
-import { initialServiceState, postponeDeadlines } from "./service.ts";
-import {
-  type ServiceCommand,
-  type ServiceRecord,
-  shutdownTasksTimeoutMs,
-  type SupervisorEvent,
-  type SupervisorState,
-  type SupervisorStep,
+import { postponeDeadlines } from "./service.ts";
+import { newRecord, problemsOf, safeModeClosure } from "./service_record.ts";
+import { advanceShutdown, requestShutdown } from "./shutdown_stages.ts";
+import type {
+  ServiceCommand,
+  SupervisorEvent,
+  SupervisorState,
+  SupervisorStep,
 } from "./supervisor_types.ts";
+import { escalate, expectEnd, freeze, thaw } from "./termination.ts";
 import { Turn } from "./turn.ts";
 
 export type {
@@ -377,245 +361,4 @@ function setSafeMode(turn: Turn, isSafeMode: boolean): void {
   if (turn.base.isSafeMode === isSafeMode || turn.shutdown !== null) return;
   turn.base = { ...turn.base, isSafeMode };
   turn.lookAtAll();
-}
-
-function requestShutdown(turn: Turn): void {
-  const { shutdown, nowMs } = turn;
-  if (shutdown === null) {
-    const tasks = turn.records.flatMap(({ definition }, index) =>
-      definition.start === "shutdown" ? [index] : []
-    );
-    turn.shutdown = {
-      stage: tasks.length > 0 ? "tasks" : "stopping",
-      sinceMs: nowMs,
-      tasksDeadlineMs: nowMs + shutdownTasksTimeoutMs,
-      urgency: 0,
-      report: [],
-    };
-    for (const index of tasks) {
-      // One that was run before, by hand, is run again: now is when it counts.
-      const hasRun = turn.record(index).state.kind === "running";
-      turn.change(index, { isWanted: true, isRestartRequested: hasRun });
-    }
-  } else if (shutdown.stage !== "done") {
-    turn.shutdown = {
-      ...shutdown,
-      stage: "stopping",
-      urgency: shutdown.urgency === 0 ? 1 : 2,
-    };
-    turn.log(
-      "SHUTDOWN_REQUESTED",
-      null,
-      shutdown.urgency === 0
-        ? "again: all time-outs are cut"
-        : "again: everything is killed",
-    );
-    turn.records.forEach((_, index) => hasten(turn, index));
-  }
-  turn.lookAtAll();
-}
-
-/** Goes on to the next stage when this one is over. */
-function advanceShutdown(turn: Turn): void {
-  if (turn.shutdown?.stage === "tasks") {
-    const isOver = turn.nowMs >= turn.shutdown.tasksDeadlineMs ||
-      turn.records.every((record, index) => isTaskOver(turn, record, index));
-    if (!isOver) return;
-    turn.shutdown = { ...turn.shutdown, stage: "stopping" };
-    turn.lookAtAll();
-    settle(turn);
-  }
-  if (turn.shutdown?.stage !== "stopping") return;
-  if (!turn.records.every(isOutOfTheWay)) return;
-  const { report, sinceMs } = turn.shutdown;
-  turn.shutdown = { ...turn.shutdown, stage: "done" };
-  const killed = report.filter((entry) => entry.neededKill).length;
-  const left = report.filter((entry) => entry.isLeft).length;
-  // The ring of events is short: with many services, those that stopped well are only counted.
-  const notable = report.length <= 32
-    ? report
-    : report.filter((entry) => entry.neededKill || entry.isLeft);
-  for (const entry of notable) {
-    const index = turn.base.graph.indexOf.get(entry.service);
-    const how = entry.isLeft
-      ? "was left behind"
-      : entry.neededKill
-      ? "needed SIGKILL"
-      : "stopped";
-    turn.log(
-      "SHUTDOWN_SERVICE",
-      index ?? null,
-      `${how} after ${entry.durationMs} ms`,
-    );
-  }
-  turn.log(
-    "SHUTDOWN_SERVICES_STOPPED",
-    null,
-    `${report.length} services in ${
-      turn.nowMs - sinceMs
-    } ms, ${killed} killed, ${left} left`,
-  );
-  turn.effects.push({ kind: "all-stopped", report });
-}
-
-function isTaskOver(turn: Turn, record: ServiceRecord, index: number): boolean {
-  if (record.definition.start !== "shutdown" || !shouldBeUp(turn, index)) {
-    return true;
-  }
-  const { state, instance } = record;
-  if (instance !== null) return instance.termination?.stage === "abandoned";
-  // One that waits for a task before it is not over; one that will be tried again is.
-  return state.kind === "running" || state.kind === "failed" ||
-    state.kind === "backoff";
-}
-
-function isOutOfTheWay({ state, instance }: ServiceRecord): boolean {
-  if (instance !== null) return instance.termination?.stage === "abandoned";
-  return state.kind !== "starting" && state.kind !== "running";
-}
-
-/** Takes new definitions, if their graph is sound. */
-function reload(turn: Turn, definitions: readonly ServiceDefinition[]): void {
-  if (turn.shutdown !== null) return;
-  const errors = buildGraph(definitions).problems.filter((problem) =>
-    problem.kind !== "missing" || problem.relation === "requires"
-  );
-  if (errors[0] !== undefined) {
-    const more = errors.length === 1 ? "" : ` and ${errors.length - 1} more`;
-    turn.log(
-      "DEFINITIONS_REFUSED",
-      null,
-      `${graphProblemText(errors[0])}${more}`,
-    );
-    return;
-  }
-  const names = new Set(definitions.map((definition) => definition.name));
-  const old = new Map(
-    turn.records.map((record) => [record.definition.name, record]),
-  );
-  // Who is gone but still up stays until it is down, without edges: it waits for nobody.
-  const leaving = turn.records.filter((record) =>
-    !names.has(record.definition.name) &&
-    (record.instance !== null || isUpAsOneshot(record))
-  );
-  const kept = definitions.map((definition) =>
-    keep(definition, old.get(definition.name))
-  );
-  const records = [...kept, ...leaving.map(leave)];
-  const graph = buildGraph(records.map(({ definition }) => definition));
-  const next = {
-    ...turn.base,
-    graph,
-    isAllowedInSafeMode: safeModeClosure(graph, records),
-  };
-  turn.replace(next, records);
-  if (next.isStarted) {
-    const fresh = records.flatMap((record, index) =>
-      !old.has(record.definition.name) && record.definition.start === "boot"
-        ? [index]
-        : []
-    );
-    for (const index of pulledUpBy(graph, fresh)) {
-      turn.change(index, { isWanted: true });
-    }
-  }
-  turn.log("DEFINITIONS_RELOADED", null, `${definitions.length} services`);
-  turn.lookAtAll();
-}
-
-function keep(
-  definition: ServiceDefinition,
-  before: ServiceRecord | undefined,
-): ServiceRecord {
-  if (before === undefined) return newRecord(definition, null);
-  const isSame =
-    JSON.stringify(before.definition) === JSON.stringify(definition);
-  const wasBroken = before.problem !== null;
-  return {
-    ...before,
-    definition,
-    policy: policyOf(definition),
-    problem: null,
-    state: wasBroken ? initialServiceState : before.state,
-    isWanted: before.isRemoved ? definition.start === "boot" : before.isWanted,
-    isRemoved: false,
-    isOutdated: before.isOutdated || (!isSame && before.instance !== null),
-  };
-}
-
-function leave(record: ServiceRecord): ServiceRecord {
-  return {
-    ...record,
-    definition: { ...record.definition, requires: [], wants: [], after: [] },
-    isRemoved: true,
-    isWanted: false,
-  };
-}
-
-function isUpAsOneshot(record: ServiceRecord): boolean {
-  return record.state.kind === "running" && record.definition.post.length > 0;
-}
-
-function newRecord(
-  definition: ServiceDefinition,
-  problem: string | null,
-): ServiceRecord {
-  const { history } = initialServiceState;
-  return {
-    definition,
-    policy: policyOf(definition),
-    isWanted: false,
-    state: problem === null ? initialServiceState : {
-      kind: "failed",
-      sinceMs: 0,
-      reason: "definition",
-      history: { ...history, lastError: problem },
-    },
-    instance: null,
-    isRestartRequested: false,
-    isIsolated: false,
-    isRemoved: false,
-    isOutdated: false,
-    isLosing: false,
-    problem,
-    statusText: "",
-    deadlineMs: Infinity,
-    published: 0,
-  };
-}
-
-/** What keeps each broken service from ever starting, by index. */
-function problemsOf(graph: ServiceGraph): Map<number, string> {
-  const result = new Map<number, string>();
-  for (const problem of graph.problems) {
-    if (problem.kind === "missing" && problem.relation !== "requires") continue;
-    if (problem.kind === "duplicate") continue;
-    const names = problem.kind === "cycle"
-      ? problem.members
-      : [problem.service];
-    for (const name of names) {
-      const index = graph.indexOf.get(name);
-      if (index !== undefined && !result.has(index)) {
-        result.set(index, graphProblemText(problem));
-      }
-    }
-  }
-  return result;
-}
-
-/** Safe mode runs those marked, and all that they require. */
-function safeModeClosure(
-  graph: ServiceGraph,
-  records: readonly ServiceRecord[],
-): boolean[] {
-  const result = records.map(({ definition }) => definition.safeMode);
-  const queue = result.flatMap((isMarked, index) => isMarked ? [index] : []);
-  for (const index of queue) {
-    for (const other of graph.requires[index] ?? []) {
-      if (result[other]) continue;
-      result[other] = true;
-      queue.push(other);
-    }
-  }
-  return result;
 }

@@ -14,7 +14,11 @@ import type { EventSeverity } from "../wire/event.ts";
 import type { EventCodeName } from "../wire/event_code.ts";
 import type { ServiceDefinition } from "./definition.ts";
 import type { ServiceGraph } from "./graph.ts";
-import type { ExitStatus, ServicePolicy, ServiceState } from "./service.ts";
+import type {
+  ExitStatus,
+  ServicePolicy,
+  ServiceState,
+} from "./service_types.ts";
 
 /** Which command of a service a process runs. */
 export type ServicePhase = "pre" | "main" | "post";

@@ -10,7 +10,7 @@ import {
   defineService,
   type ServiceDefinition,
 } from "../../../lib/supervisor/definition.ts";
-import type { ExitStatus } from "../../../lib/supervisor/service.ts";
+import type { ExitStatus } from "../../../lib/supervisor/service_types.ts";
 import type {
   ServiceCommand,
   ServicePhase,

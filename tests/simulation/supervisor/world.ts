@@ -5,7 +5,8 @@
  */
 
 import type { ServiceDefinition } from "../../../lib/supervisor/definition.ts";
-import { type ExitStatus, isSuccess } from "../../../lib/supervisor/service.ts";
+import { isSuccess } from "../../../lib/supervisor/service.ts";
+import type { ExitStatus } from "../../../lib/supervisor/service_types.ts";
 import {
   createSupervisor,
   nextDeadlineMs,

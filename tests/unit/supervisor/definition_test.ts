@@ -16,7 +16,7 @@ import {
 } from "../../../lib/supervisor/definition_set.ts";
 import { nearestName } from "../../../lib/supervisor/nearest.ts";
 import { issueText } from "../../../lib/supervisor/schema.ts";
-import { defaultServicePolicy } from "../../../lib/supervisor/service.ts";
+import { defaultServicePolicy } from "../../../lib/supervisor/service_types.ts";
 
 function issuesOf(value: unknown, file = "web.json"): string[] {
   const text = typeof value === "string" ? value : JSON.stringify(value);

@@ -1,17 +1,19 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import {
+  isSuccess,
+  serviceDeadlineMs,
+  svcStep,
+} from "../../../lib/supervisor/service.ts";
+import {
   defaultServicePolicy,
   type ExitStatus,
   initialServiceState,
-  isSuccess,
   type ServiceContext,
-  serviceDeadlineMs,
   type ServiceEvent,
   type ServicePolicy,
   type ServiceState,
   type StopCause,
-  svcStep,
-} from "../../../lib/supervisor/service.ts";
+} from "../../../lib/supervisor/service_types.ts";
 
 const exit0: ExitStatus = { exitCode: 0, signal: null };
 const exit1: ExitStatus = { exitCode: 1, signal: null };
