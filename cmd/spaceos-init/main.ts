@@ -85,7 +85,7 @@ function isContainer(): boolean {
 }
 
 if (isInit(Deno.args)) {
-  const { runInit } = await import("../../lib/init/shell.ts");
+  const { runInit } = await import("../../lib/init/run_init.ts");
   await runInit();
 } else {
   Deno.exit(await main(Deno.args));

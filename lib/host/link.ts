@@ -44,6 +44,50 @@ export interface LinkEvents {
   readonly onConnected: (isConnected: boolean) => void;
 }
 
+/** What a link needs of its port; nothing of it waits. */
+export interface LinkPort {
+  /**
+   * Reads what is there.
+   *
+   * @param buffer Takes the bytes.
+   * @returns How many; 0 without a host, null when there is nothing to read.
+   */
+  read(buffer: Uint8Array): number | null;
+  /**
+   * Writes as much as the port takes.
+   *
+   * @param bytes The bytes.
+   * @returns How many it took; null for none.
+   * @throws {Error} When the port is gone.
+   */
+  write(bytes: Uint8Array): number | null;
+  /** Reports each change of what the port can do, beginning with how it is. */
+  listen(onPolled: (polled: PollEvents) => void): void;
+  /** Reports anew what there is to read. */
+  rearm(): void;
+  /** Lets the port go. */
+  close(): void;
+}
+
+/** A port behind a descriptor with O_NONBLOCK. */
+function descriptorPort(descriptor: number, poller: Poller): LinkPort {
+  return {
+    read: (buffer) => read(descriptor, buffer),
+    write: (bytes) => write(descriptor, bytes),
+    listen: (onPolled) =>
+      poller.add(
+        descriptor,
+        { read: true, write: true, edge: true },
+        onPolled,
+      ),
+    rearm: () => poller.rearm(descriptor),
+    close: () => {
+      poller.remove(descriptor);
+      close(descriptor);
+    },
+  };
+}
+
 interface Queued {
   readonly frame: Uint8Array;
   readonly priority: FramePriority;
@@ -51,8 +95,7 @@ interface Queued {
 
 /** One open port. */
 export class HostLink {
-  readonly #poller: Poller;
-  readonly #descriptor: number;
+  readonly #port: LinkPort;
   readonly #events: LinkEvents;
   readonly #framer = new Framer();
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
@@ -67,21 +110,32 @@ export class HostLink {
   /**
    * Begins to listen.
    *
+   * @param port The port; the link's own from now on.
+   * @param events Whom to tell; the functions must not throw.
+   * @throws {SystemError} If the port can't be waited for.
+   */
+  constructor(port: LinkPort, events: LinkEvents) {
+    this.#port = port;
+    this.#events = events;
+    port.listen((polled) => this.#onPolled(polled));
+  }
+
+  /**
+   * Begins to listen to an open descriptor.
+   *
    * @param descriptor An open port, or a stream socket in its place, with
    * O_NONBLOCK; the link's own from now on.
    * @param poller Says when the port can be read or written.
    * @param events Whom to tell; the functions must not throw.
+   * @returns The link.
    * @throws {SystemError} If the descriptor can't be waited for.
    */
-  constructor(descriptor: number, poller: Poller, events: LinkEvents) {
-    this.#descriptor = descriptor;
-    this.#poller = poller;
-    this.#events = events;
-    poller.add(
-      descriptor,
-      { read: true, write: true, edge: true },
-      (polled) => this.#onPolled(polled),
-    );
+  static over(
+    descriptor: number,
+    poller: Poller,
+    events: LinkEvents,
+  ): HostLink {
+    return new HostLink(descriptorPort(descriptor, poller), events);
   }
 
   /**
@@ -97,7 +151,7 @@ export class HostLink {
   static open(path: string, poller: Poller, events: LinkEvents): HostLink {
     const descriptor = open(path, ["readWrite", "nonblock"]);
     try {
-      return new HostLink(descriptor, poller, events);
+      return HostLink.over(descriptor, poller, events);
     } catch (error) {
       close(descriptor);
       throw error;
@@ -137,8 +191,7 @@ export class HostLink {
 
   /** Closes the port. What waits is lost. */
   close(): void {
-    this.#poller.remove(this.#descriptor);
-    close(this.#descriptor);
+    this.#port.close();
     this.#queue = [];
   }
 
@@ -161,13 +214,13 @@ export class HostLink {
     if (polled.hangup && !isMore) this.#hangUp();
     this.#flush();
     // Only changes are reported: what was left unread must be asked for.
-    if (isMore) this.#poller.rearm(this.#descriptor);
+    if (isMore) this.#port.rearm();
   }
 
   /** Reads for a while; says whether there may be more. */
   #receive(): boolean {
     for (let reads = 0; reads < READ_BATCH; reads++) {
-      const count = read(this.#descriptor, this.#buffer);
+      const count = this.#port.read(this.#buffer);
       if (count === null) return false;
       if (count === 0) {
         this.#hangUp();
@@ -200,7 +253,7 @@ export class HostLink {
       const rest = first.frame.subarray(this.#writtenBytes);
       let count: number | null;
       try {
-        count = write(this.#descriptor, rest);
+        count = this.#port.write(rest);
       } catch {
         // The port is gone or the host left: the frame waits for its return.
         return;

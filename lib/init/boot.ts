@@ -25,9 +25,9 @@ import { type Issue, issueText } from "../supervisor/schema.ts";
 import { type BootOptions, parseCommandLine } from "./command_line.ts";
 import { readDefinitions } from "./definition_files.ts";
 import { findVolume, type FoundVolume } from "./find_volume.ts";
-import { ConsoleSink } from "./console_sink.ts";
+import { ConsoleSink, type ConsoleState } from "./console_sink.ts";
 import type { Log } from "./log.ts";
-import type { ServicePreparer } from "./service_runner.ts";
+import type { ServicePreparer } from "./machine.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** Something that is not as it should be after the boot. */
@@ -43,7 +43,7 @@ export interface BootResult {
   /** What the kernel command line asks for. */
   readonly options: BootOptions;
   /** The console, already the log's sink. */
-  readonly console: ConsoleSink;
+  readonly console: ConsoleState;
   /** The open watchdog, or null. */
   readonly watchdog: Watchdog | null;
   /** The volume, or why there is none. */

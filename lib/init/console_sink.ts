@@ -12,8 +12,16 @@ import type { LogSink } from "./log.ts";
 const RETRY_MS = 20;
 const MAXIMUM_RETRY_MS = 1_000;
 
+/** What the shell asks of the console besides lines. */
+export interface ConsoleState {
+  /** Lines that the console had no room for since the boot. */
+  readonly droppedLines: number;
+  /** Prints what is queued, as far as the console takes it. */
+  flush(): void;
+}
+
 /** Prints the log on the console. */
-export class ConsoleSink implements LogSink {
+export class ConsoleSink implements LogSink, ConsoleState {
   readonly #console: ConsoleWriter;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #delayMs = RETRY_MS;

@@ -1,6 +1,6 @@
 /**
  * The HEALTH frame: what the host is told of the machine at an interval.
- * Imports `wire`, `host` and this room; reads `/proc`.
+ * Imports `wire`, `host` and this room.
  *
  * @module
  */
@@ -26,6 +26,8 @@ export interface HealthFacts {
   readonly eventCount: number;
   /** How often the watchdog was petted. */
   readonly watchdogPets: number;
+  /** The text of a file of `/proc`, or the empty string. */
+  readonly readProc: (name: string) => string;
 }
 
 const MODES: Readonly<Record<Mode, SystemMode>> = {
@@ -57,6 +59,7 @@ const MODES: Readonly<Record<Mode, SystemMode>> = {
  *   childExits: 0,
  *   eventCount: 0,
  *   watchdogPets: 0,
+ *   readProc: () => "",
  * });
  * assertEquals(new DataView(frame.buffer).getUint32(8), 61);
  * ```
@@ -64,7 +67,7 @@ const MODES: Readonly<Record<Mode, SystemMode>> = {
 export function healthFrame(state: InitState, facts: HealthFacts): Uint8Array {
   const { supervisor, mode, problems } = state;
   const counts = supervisor === null ? null : summary(supervisor);
-  const memory = parseMemoryFacts(readProc("meminfo"));
+  const memory = parseMemoryFacts(facts.readProc("meminfo"));
   const { framesIn, framesOut, framesDropped } = facts.link;
   const payload = encodeHealth({
     uptimeSeconds: Math.floor(facts.uptimeMs / 1000) >>> 0,
@@ -74,7 +77,7 @@ export function healthFrame(state: InitState, facts: HealthFacts): Uint8Array {
     anomaliesActive: Math.min(255, problems.size),
     memoryAvailableKib: memory.availableKib >>> 0,
     memoryTotalKib: memory.totalKib >>> 0,
-    loadHundredths: parseLoad(readProc("loadavg")),
+    loadHundredths: parseLoad(facts.readProc("loadavg")),
     bootCount: Math.min(0xFFFF, facts.bootCount ?? 0),
     framesIn: framesIn >>> 0,
     framesOut: framesOut >>> 0,
@@ -84,12 +87,4 @@ export function healthFrame(state: InitState, facts: HealthFacts): Uint8Array {
     watchdogPets: facts.watchdogPets >>> 0,
   });
   return frameToHost(FrameType.HEALTH, payload);
-}
-
-function readProc(name: string): string {
-  try {
-    return Deno.readTextFileSync(`/proc/${name}`);
-  } catch {
-    return "";
-  }
 }

@@ -1,31 +1,31 @@
 /**
  * The conversation with the host: frames in become requests for the core or
  * ERROR frames for the sender, frames out wait in the link's queue, and the
- * log is followed while the host wants it. Imports `host`, `linux`'s poller,
- * `wire` and the log.
+ * log is followed while the host wants it. Imports `host`, `wire` and the log.
  *
  * @module
  */
-import {
-  type FramePriority,
+import type {
+  FramePriority,
   HostLink,
-  type LinkCounters,
+  LinkCounters,
+  LinkEvents,
 } from "../host/link.ts";
-import { findPort, HOST_PORT_NAME } from "../host/ports.ts";
+import { HOST_PORT_NAME } from "../host/ports.ts";
 import { errorFrame, type HostRequest, readRequest } from "../host/requests.ts";
-import type { Poller } from "../linux/poller.ts";
 import { FrameErrorCode } from "../wire/error_frame.ts";
 import { Apid, type Frame, FrameType, receiveFrame } from "../wire/frame.ts";
 import type { Log, LogLine } from "./log.ts";
 import { logFrames } from "./log_frames.ts";
+import type { OpenedLink } from "./machine.ts";
 
 /** How long to wait before trying to open the host's port again. */
 const PORT_RETRY_MS = 1_000;
 
 /** What a session works with. */
 export interface HostSessionParts {
-  /** Waits for the port. */
-  readonly poller: Poller;
+  /** Opens the machine's port for the host; null when it has none. */
+  readonly openLink: (events: LinkEvents) => OpenedLink | null;
   /** Says what happens to the link, and is what the host can follow. */
   readonly log: Log;
   /** Takes what the host asks for. */
@@ -55,14 +55,9 @@ export class HostSession {
 
   /** Opens the port, now or as soon as another program lets it go. */
   open(): void {
-    const { log, poller } = this.#parts;
-    const path = findPort(HOST_PORT_NAME);
-    if (path === undefined) {
-      log.info(`host link: no virtio-serial port ${HOST_PORT_NAME}`);
-      return;
-    }
+    const { log, openLink } = this.#parts;
     try {
-      this.#link = HostLink.open(path, poller, {
+      const opened = openLink({
         onFrame: (frame) => this.#received(frame),
         onConnected: (isConnected) => {
           // Who comes next asks for the log anew, if it wants it.
@@ -70,7 +65,12 @@ export class HostSession {
           log.debug(`host ${isConnected ? "connected" : "away"}`);
         },
       });
-      log.info(`host link: ${path}`);
+      if (opened === null) {
+        log.info(`host link: no virtio-serial port ${HOST_PORT_NAME}`);
+        return;
+      }
+      this.#link = opened.link;
+      log.info(`host link: ${opened.path}`);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       log.warning(`host link: ${text}`);

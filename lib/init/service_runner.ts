@@ -21,6 +21,7 @@ import type { ServiceEffect } from "./core_types.ts";
 import { raiseDescriptorLimit } from "./descriptor_limit.ts";
 import { launchUser, spawnOptions } from "./launch.ts";
 import type { Log } from "./log.ts";
+import type { ServicePreparer, Services, ServicesParts } from "./machine.ts";
 import { ServiceNotify } from "./service_notify.ts";
 import { ServiceOutput } from "./service_output.ts";
 
@@ -37,27 +38,10 @@ type FreezeEffect = Extract<
   { readonly kind: "freeze" | "thaw" }
 >;
 
-/** Does what a service needs before its first start. */
-export interface ServicePreparer {
-  /**
-   * Does it, once.
-   *
-   * @param service The service's name; others than it knows need nothing.
-   * @throws {Error} When it can't be done now.
-   */
-  prepare(service: string): void;
-}
-
 /** What a runner works with. */
-export interface ServiceRunnerParts {
+export interface ServiceRunnerParts extends ServicesParts {
   /** Waits for pipes and sockets. */
   readonly poller: Poller;
-  /** Takes what services write, and what goes wrong. */
-  readonly log: Log;
-  /** Takes the news of services, in the order in which it came. */
-  readonly dispatch: (event: SupervisorEvent) => void;
-  /** Does what services need first; null or left out where none needs anything. */
-  readonly preparer?: ServicePreparer | null;
 }
 
 interface Owner {
@@ -66,7 +50,7 @@ interface Owner {
 }
 
 /** The processes of all services. */
-export class ServiceRunner {
+export class ServiceRunner implements Services {
   readonly #poller: Poller;
   readonly #log: Log;
   readonly #dispatch: (event: SupervisorEvent) => void;

@@ -1,37 +1,27 @@
 /**
  * The shell around the core: turns facts into events, carries out effects, and
  * keeps the one timer. It decides nothing. Nothing that it calls may throw out
- * of it: each effect is carried out by itself, and what fails is said.
- * Imports every room below `cmd`.
+ * of it: each effect is carried out by itself, and what fails is said. It
+ * reaches the kernel only through the machine that it is given, so that the
+ * simulator can be that machine. Imports `host`, `wire`, types of `linux`, and
+ * this room.
  *
  * @module
  */
 import { answerFrames } from "../host/requests.ts";
-import { boottimeMs, realtimeMs } from "../linux/clock.ts";
-import { Poller } from "../linux/poller.ts";
-import {
-  drainChildExits,
-  hasChildren,
-  killAll,
-  setNoNewPrivileges,
-} from "../linux/process.ts";
-import { type SignalName, SIGNALS } from "../linux/signal_table.ts";
-import { petWatchdog } from "../linux/watchdog.ts";
+import type { SignalName } from "../linux/signal_table.ts";
 import { EventSeverity } from "../wire/event.ts";
-import { boot, type BootResult } from "./boot.ts";
+import type { BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
 import { createInit, initDeadlineMs, stepInit } from "./core.ts";
 import type { InitEffect, InitEvent, InitState } from "./core_types.ts";
-import { ExceptionGuard } from "./exception_guard.ts";
-import { detachFilesystems, endMachine } from "./go_down.ts";
 import { healthFrame } from "./health_frame.ts";
 import { HostSession } from "./host_session.ts";
-import { Log } from "./log.ts";
+import type { Log } from "./log.ts";
+import type { Machine, Services } from "./machine.ts";
 import { Records } from "./records.ts";
-import { ServiceRunner } from "./service_runner.ts";
 import type { ShutdownStage } from "./shutdown.ts";
-import { SignalQueue } from "./signal_queue.ts";
-import { Timeline } from "./timeline.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** How often a HEALTH frame goes out. */
 const HEALTH_INTERVAL_MS = 10_000;
@@ -39,58 +29,24 @@ const HEALTH_INTERVAL_MS = 10_000;
 /** The longest timer of the runtime. */
 const MAXIMUM_TIMER_MS = 0x7FFF_FFFF;
 
-/** How long the console shows why the init could not run. */
-const GIVE_UP_MS = 10_000;
-
 /** Exits handled in one go; then timers and frames have their turn. */
 const EXIT_BATCH = 1024;
 
-/** The core's clock: CLOCK_BOOTTIME in whole milliseconds, as its texts show it. */
-function coreNowMs(): number {
-  return Math.floor(boottimeMs());
-}
-
-/**
- * Runs the init: boots, supervises, and goes down. Resolves never: the machine
- * ends first.
- *
- * @returns A promise that stays open.
- */
-export async function runInit(): Promise<never> {
-  const log = new Log({ nowMs: boottimeMs });
-  const guard = new ExceptionGuard(log);
-  try {
-    const signals = new SignalQueue(log);
-    const timeline = new Timeline();
-    const booted = await boot({ log, timeline });
-    const shell = new Shell(log, timeline, booted);
-    guard.onException = (text) => shell.internalError(text);
-    await shell.start(signals);
-  } catch (error) {
-    await giveUp(log, error);
-  }
-  return await new Promise<never>(() => {});
-}
-
-/**
- * Without descriptors or memory there is no init: the machine has a better
- * chance from the start, after a moment in which the console can be read.
- */
-async function giveUp(log: Log, error: unknown): Promise<void> {
-  const text = error instanceof Error ? error.stack ?? error.message : error;
-  log.error(`the init can't run, reboot in ${GIVE_UP_MS} ms: ${text}`);
-  await new Promise((resolve) => setTimeout(resolve, GIVE_UP_MS));
-  endMachine("reboot");
-}
-
 type StageEffect = Extract<InitEffect, { readonly kind: "stage" }>;
 
-class Shell {
+/** Where signals come from. */
+export interface SignalSource {
+  /** Who is told from now on; what has waited is told at once. */
+  onSignal: (signal: SignalName) => void;
+}
+
+/** The shell of one boot. */
+export class Shell {
+  readonly #machine: Machine;
   readonly #log: Log;
   readonly #timeline: Timeline;
   readonly #booted: BootResult;
-  readonly #poller: Poller;
-  readonly #runner: ServiceRunner;
+  readonly #services: Services;
   readonly #host: HostSession;
   readonly #records: Records;
   readonly #counter: BootCounter;
@@ -106,29 +62,38 @@ class Shell {
   #nextInternalErrorRecord = 1;
   #droppedLines = 0;
 
-  constructor(log: Log, timeline: Timeline, booted: BootResult) {
+  /**
+   * Begins where the boot has ended.
+   *
+   * @param machine What it runs on.
+   * @param log Where it says what it does.
+   * @param timeline Where it notes how long the start of the services took.
+   * @param booted What the boot found.
+   */
+  constructor(
+    machine: Machine,
+    log: Log,
+    timeline: Timeline,
+    booted: BootResult,
+  ) {
+    this.#machine = machine;
     this.#log = log;
     this.#timeline = timeline;
     this.#booted = booted;
     const { watchdog, found } = booted;
-    this.#poller = new Poller({
-      onError: (error, descriptor) =>
-        log.error(`descriptor ${descriptor}: ${String(error)}`),
-    });
-    this.#runner = new ServiceRunner({
-      poller: this.#poller,
+    this.#services = machine.createServices({
       log,
       dispatch: (event) => this.#dispatch({ kind: "supervisor", event }),
       preparer: booted.preparer,
     });
     this.#host = new HostSession({
-      poller: this.#poller,
+      openLink: (events) => machine.openHostLink(events),
       log,
       onRequest: (request) => this.#dispatch({ kind: "request", request }),
     });
     this.#records = new Records({
       volume: found.volume,
-      missionSeconds: () => Math.floor(realtimeMs() / 1000) >>> 0,
+      missionSeconds: () => Math.floor(machine.realtimeMs() / 1000) >>> 0,
       send: (frame) => this.#host.send(frame, "telemetry"),
       onStorage: (problem) =>
         this.#dispatch(
@@ -142,7 +107,7 @@ class Shell {
       onPending: (isPending) =>
         this.#dispatch({
           kind: "storage-pending",
-          sinceMs: isPending ? coreNowMs() : null,
+          sinceMs: isPending ? this.#coreNowMs() : null,
         }),
     });
     this.#counter = new BootCounter(found.volume?.parameters ?? null);
@@ -151,8 +116,13 @@ class Shell {
       : (watchdog.timeoutS ?? booted.options.watchdogTimeoutSeconds) * 1000 / 4;
     this.#state = createInit(
       { healthIntervalMs: HEALTH_INTERVAL_MS, petIntervalMs },
-      coreNowMs(),
+      this.#coreNowMs(),
     );
+  }
+
+  /** What the core knows. */
+  get state(): InitState {
+    return this.#state;
   }
 
   /**
@@ -172,8 +142,12 @@ class Shell {
     });
   }
 
-  /** Everything after the boot: the host, the boot event, the services. */
-  async start(signals: SignalQueue): Promise<void> {
+  /**
+   * Everything after the boot: the host, the boot event, the services.
+   *
+   * @param signals The signals of this process.
+   */
+  async start(signals: SignalSource): Promise<void> {
     const { definitions, problems, options } = this.#booted;
     this.#host.open();
     for (const problem of problems) {
@@ -191,19 +165,24 @@ class Shell {
         : `boot ${bootCount}, ${failedBoots} failed before it`,
     });
     if (definitions.every((definition) => definition.noNewPrivileges)) {
-      setNoNewPrivileges();
+      this.#machine.setNoNewPrivileges();
     }
-    const missing = this.#runner.prepareCgroups();
+    const missing = this.#services.prepareCgroups();
     if (missing !== null) this.#log.warning(`control groups: ${missing}`);
     if (isSuspicious) {
       this.#log.warning(`safe mode: ${failedBoots} boots in a row failed`);
     }
-    this.#timeline.begin("services", boottimeMs());
+    this.#timeline.begin("services", this.#machine.boottimeMs());
     this.#dispatch({
       kind: "start",
       definitions,
       safeMode: options.safeMode || isSuspicious,
     });
+  }
+
+  /** The core's clock: CLOCK_BOOTTIME in whole milliseconds, as its texts show it. */
+  #coreNowMs(): number {
+    return Math.floor(this.#machine.boottimeMs());
   }
 
   /** Queues an event and, unless that is under way, works the queue off. */
@@ -224,7 +203,12 @@ class Shell {
   }
 
   #step(event: InitEvent): void {
-    const step = stepInit(this.#state, event, coreNowMs(), Math.random());
+    const step = stepInit(
+      this.#state,
+      event,
+      this.#coreNowMs(),
+      this.#machine.random(),
+    );
     this.#state = step.state;
     for (const effect of step.effects) this.#carryOutOne(effect);
   }
@@ -241,7 +225,7 @@ class Shell {
   #carryOut(effect: InitEffect): void {
     switch (effect.kind) {
       case "service":
-        return this.#runner.perform(effect.effect);
+        return this.#services.perform(effect.effect);
       case "record":
         this.#say(effect);
         return this.#records.write(effect.code, effect.severity, effect.text);
@@ -280,15 +264,16 @@ class Shell {
   }
 
   #ready(text: string): void {
-    this.#timeline.end("services", boottimeMs(), "done");
-    this.#log.info(`READY after ${seconds(boottimeMs())}: ${text}`);
+    const nowMs = this.#machine.boottimeMs();
+    this.#timeline.end("services", nowMs, "done");
+    this.#log.info(`READY after ${seconds(nowMs)}: ${text}`);
     this.#records.write("READY", EventSeverity.INFO, text);
   }
 
   #pet(): void {
     const { watchdog } = this.#booted;
     if (watchdog === null) return;
-    petWatchdog(watchdog);
+    this.#machine.petWatchdog(watchdog);
     this.#watchdogPets++;
   }
 
@@ -299,7 +284,7 @@ class Shell {
     this.#timerMs = dueMs;
     if (dueMs === Infinity) return;
     const delayMs = Math.min(
-      Math.max(0, Math.ceil(dueMs - boottimeMs())),
+      Math.max(0, Math.ceil(dueMs - this.#machine.boottimeMs())),
       MAXIMUM_TIMER_MS,
     );
     this.#timer = setTimeout(() => {
@@ -314,10 +299,10 @@ class Shell {
   }
 
   #reap(): void {
-    const exits = drainChildExits(EXIT_BATCH);
+    const exits = this.#machine.drainChildExits(EXIT_BATCH);
     for (const exit of exits) {
       this.#childExits++;
-      if (!this.#runner.childExited(exit)) this.#orphanExits++;
+      if (!this.#services.childExited(exit)) this.#orphanExits++;
     }
     if (exits.length === EXIT_BATCH) setTimeout(() => this.#reap(), 0);
     const stage = this.#state.shutdown?.stage;
@@ -326,7 +311,7 @@ class Shell {
 
   /** Goes on with the shutdown once there is nobody left to wait for. */
   #endIfAlone(stage: ShutdownStage): void {
-    if (hasChildren()) return;
+    if (this.#machine.hasChildren()) return;
     this.#dispatch({ kind: "stage-done", stage });
   }
 
@@ -335,12 +320,12 @@ class Shell {
       case "services":
         return;
       case "terminate":
-        killAll(SIGNALS.SIGTERM);
+        this.#machine.killAll("SIGTERM");
         // A stopped process does not see SIGTERM until it goes on.
-        killAll(SIGNALS.SIGCONT);
+        this.#machine.killAll("SIGCONT");
         return this.#endIfAlone(stage);
       case "kill":
-        killAll(SIGNALS.SIGKILL);
+        this.#machine.killAll("SIGKILL");
         return this.#endIfAlone(stage);
       case "storage":
         this.#log.info(
@@ -352,13 +337,13 @@ class Shell {
       case "power":
         this.#log.info(report);
         this.#booted.console.flush();
-        return endMachine(action);
+        return this.#machine.end(action);
     }
   }
 
   async #detach(): Promise<void> {
     try {
-      await detachFilesystems(this.#log);
+      await this.#machine.detachFilesystems(this.#log);
     } catch (error) {
       this.#log.error(`unmount: ${String(error)}`);
     } finally {
@@ -391,12 +376,13 @@ class Shell {
 
   #health(): Uint8Array {
     return healthFrame(this.#state, {
-      uptimeMs: boottimeMs(),
+      uptimeMs: this.#machine.boottimeMs(),
       bootCount: this.#counter.bootCount,
       link: this.#host.counters,
       childExits: this.#childExits,
       eventCount: this.#records.count,
       watchdogPets: this.#watchdogPets,
+      readProc: (name) => this.#machine.readProc(name),
     });
   }
 }

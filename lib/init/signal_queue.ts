@@ -8,6 +8,7 @@
 import { setupSignals } from "../linux/signal.ts";
 import type { SignalName } from "../linux/signal_table.ts";
 import type { Log } from "./log.ts";
+import type { SignalSource } from "./shell.ts";
 
 /** Signals that mean something to the core, besides SIGCHLD. */
 const SIGNALS_OF_INTEREST: readonly SignalName[] = [
@@ -20,7 +21,7 @@ const SIGNALS_OF_INTEREST: readonly SignalName[] = [
 const CAPACITY = 16;
 
 /** The signals of this process. */
-export class SignalQueue {
+export class SignalQueue implements SignalSource {
   #waiting: SignalName[] = [];
   #listener: ((signal: SignalName) => void) | null = null;
 
@@ -37,6 +38,11 @@ export class SignalQueue {
       onSignal: (signal) => this.#arrived(signal),
       onError: (error) => log.error(`signal: ${String(error)}`),
     });
+  }
+
+  /** Who is told from now on. */
+  get onSignal(): (signal: SignalName) => void {
+    return this.#listener ?? (() => {});
   }
 
   /** Who is told from now on; what has waited is told at once. */

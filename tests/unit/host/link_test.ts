@@ -19,7 +19,7 @@ class Bench {
   constructor() {
     const [ours, host] = socketPair();
     this.host = host;
-    this.link = new HostLink(ours, this.poller, {
+    this.link = HostLink.over(ours, this.poller, {
       onFrame: (frame) => void this.frames.push(frame),
       onConnected: (isConnected) => void this.connections.push(isConnected),
     });
