@@ -22,6 +22,7 @@ const HELP = `Usage: deno task NAME [ARGUMENTS]
   test:long [SUITE..] the same with long simulations
   bench [ARGUMENTS]   run the benchmarks
   check               formatting, lint, types, documentation
+  readme              write the generated parts of README.md anew
   compile             compile all programs into rootfs/out/bin
   disk ARGUMENTS      spaceos-disk: make, show, check and repair volumes
   ctl ARGUMENTS       spaceosctl: talk to a running VM
@@ -183,6 +184,7 @@ const TALKATIVE = [
   "test:long",
   "bench",
   "check",
+  "readme",
   "compile",
 ];
 
@@ -207,6 +209,8 @@ async function main(
       return await program(environment, "rootfs/build.ts", args);
     case "compile":
       return await program(environment, "rootfs/compile_all.ts", args);
+    case "readme":
+      return await program(environment, "rootfs/readme.ts", args);
     case "disk":
       return await program(environment, "cmd/spaceos-disk/main.ts", args);
     case "ctl":
