@@ -101,3 +101,62 @@ export {
   serviceDeadlineMs,
   svcStep,
 } from "./lib/supervisor/service.ts";
+export {
+  connectHost,
+  type ConnectHostOptions,
+  type DataProductCatalogue,
+  HostClient,
+} from "./lib/host/client.ts";
+export {
+  HostClientError,
+  type HostClientErrorDetails,
+  type HostClientErrorKind,
+} from "./lib/host/client_error.ts";
+export {
+  HostChannel,
+  type HostChannelCounters,
+  type HostChannelOptions,
+  type HostConnection,
+} from "./lib/host/host_channel.ts";
+export { BoundedStream } from "./lib/host/bounded_stream.ts";
+export { Framer } from "./lib/host/framer.ts";
+export { FrameScanner } from "./lib/host/frame_scanner.ts";
+export {
+  Apid,
+  decodeFrame,
+  encodeFrame,
+  type Frame,
+  FRAME_PAYLOAD_MAX_BYTES,
+  FRAME_SIZE_BYTES,
+  FrameType,
+  type ReceivedFrame,
+  receiveFrame,
+} from "./lib/wire/frame.ts";
+export { FrameErrorCode, type FrameFault } from "./lib/wire/error_frame.ts";
+export { CommandCode, CommandStatus } from "./lib/wire/telecommand.ts";
+export { type Health, SystemMode } from "./lib/wire/health.ts";
+export { type LogMessage, LogStream } from "./lib/wire/log.ts";
+export { type EventRecord, EventSeverity } from "./lib/wire/event.ts";
+export {
+  type EventList,
+  type EventsRequest,
+  type NumberedEvent,
+} from "./lib/wire/event_list.ts";
+export { type PhaseEntry, PhaseOutcome } from "./lib/wire/boot_timeline.ts";
+export { type DataProductDescriptor } from "./lib/wire/data_product.ts";
+export { type DataProductEntry } from "./lib/wire/data_product_list.ts";
+export { type ParameterEntry } from "./lib/wire/parameter.ts";
+export {
+  type ParameterAnswer,
+  ParameterStatus,
+} from "./lib/wire/parameter_message.ts";
+export {
+  type ServiceEntry,
+  ServiceFlag,
+  ServiceStateCode,
+} from "./lib/wire/service_list.ts";
+export {
+  ExitKind,
+  type ServiceStatusRecord,
+} from "./lib/wire/service_status.ts";
+export { type MissionTime } from "./lib/wire/time_set.ts";
