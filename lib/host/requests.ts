@@ -1,44 +1,13 @@
 /**
- * What the host asks for, out of the frames it sends: one table of commands,
- * each with the arguments it takes. Pure; imports `wire`.
+ * What the host asks for, out of the frames it sends, and the frames that
+ * answer it. Pure; imports `wire` and the table of commands.
  *
  * @module
  */
-import {
-  CommandCode,
-  CommandStatus,
-  decodeTelecommand,
-  encodeAnswer,
-  type Telecommand,
-} from "../wire/telecommand.ts";
-import { Apid, encodeFrame, type Frame, FrameType } from "../wire/frame.ts";
 import { encodeFrameFault, type FrameFault } from "../wire/error_frame.ts";
-
-/** What a telecommand asks for, its arguments read. */
-export type HostAction =
-  /** Answer with the same bytes. */
-  | { readonly kind: "ping"; readonly payload: Uint8Array }
-  /** Go down. */
-  | {
-    readonly kind: "power";
-    readonly action: "poweroff" | "reboot" | "halt";
-  }
-  /** Start, stop or restart a service. */
-  | {
-    readonly kind: "service";
-    readonly command: "start" | "stop" | "restart";
-    readonly service: string;
-  }
-  /** Enter or leave safe mode. */
-  | { readonly kind: "safe-mode"; readonly isOn: boolean }
-  /** Send each line of the log from now on, or no more; only one writer's, or all. */
-  | {
-    readonly kind: "follow-log";
-    readonly isOn: boolean;
-    readonly name: string | null;
-  }
-  /** It can't be done: the status says why. */
-  | { readonly kind: "refused"; readonly status: number };
+import { Apid, encodeFrame, type Frame, FrameType } from "../wire/frame.ts";
+import { decodeTelecommand, encodeAnswer } from "../wire/telecommand.ts";
+import { type HostAction, readAction } from "./commands.ts";
 
 /** A telecommand of the host. */
 export interface HostRequest {
@@ -49,56 +18,6 @@ export interface HostRequest {
   /** What it asks for. */
   readonly action: HostAction;
 }
-
-type Reader = (argumentBytes: Uint8Array) => HostAction;
-
-const invalid: HostAction = {
-  kind: "refused",
-  status: CommandStatus.EINVAL,
-};
-
-/** A command without arguments. */
-const plain = (action: HostAction): Reader => (bytes) =>
-  bytes.length === 0 ? action : invalid;
-
-/** A name in UTF-8, or null when it is none. */
-function readName(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
-/** A command whose argument is a service's name, in UTF-8. */
-const named = (command: "start" | "stop" | "restart"): Reader => (bytes) => {
-  const service = readName(bytes);
-  return service === null || service === ""
-    ? invalid
-    : { kind: "service", command, service };
-};
-
-/** LOG_FOLLOW [O]: 0x00 u8 1 to begin or 0 to end, then a name, or nothing for all. */
-function followLog(bytes: Uint8Array): HostAction {
-  const [isOn] = bytes;
-  const name = readName(bytes.subarray(1));
-  if ((isOn !== 0 && isOn !== 1) || name === null) return invalid;
-  return { kind: "follow-log", isOn: isOn === 1, name: name || null };
-}
-
-/** The commands that this init carries out. */
-const COMMANDS: ReadonlyMap<number, Reader> = new Map<number, Reader>([
-  [CommandCode.PING, (payload) => ({ kind: "ping", payload })],
-  [CommandCode.POWEROFF, plain({ kind: "power", action: "poweroff" })],
-  [CommandCode.REBOOT, plain({ kind: "power", action: "reboot" })],
-  [CommandCode.HALT, plain({ kind: "power", action: "halt" })],
-  [CommandCode.SERVICE_START, named("start")],
-  [CommandCode.SERVICE_STOP, named("stop")],
-  [CommandCode.SERVICE_RESTART, named("restart")],
-  [CommandCode.ENTER_SAFE_MODE, plain({ kind: "safe-mode", isOn: true })],
-  [CommandCode.LEAVE_SAFE_MODE, plain({ kind: "safe-mode", isOn: false })],
-  [CommandCode.LOG_FOLLOW, followLog],
-]);
 
 /**
  * Reads what a TC frame asks for.
@@ -119,13 +38,8 @@ const COMMANDS: ReadonlyMap<number, Reader> = new Map<number, Reader>([
  * ```
  */
 export function readRequest(payload: Uint8Array): HostRequest {
-  const telecommand: Telecommand = decodeTelecommand(payload);
-  const { command, sequence } = telecommand;
-  const reader = COMMANDS.get(command);
-  const action: HostAction = reader === undefined
-    ? { kind: "refused", status: CommandStatus.ENOSYS }
-    : reader(telecommand.arguments);
-  return { command, sequence, action };
+  const { command, sequence, arguments: bytes } = decodeTelecommand(payload);
+  return { command, sequence, action: readAction(command, bytes) };
 }
 
 /**

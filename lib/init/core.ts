@@ -15,7 +15,8 @@
  *
  * @module
  */
-import type { HostAction, HostRequest } from "../host/requests.ts";
+import { type HostAction, hostCommand } from "../host/commands.ts";
+import type { HostRequest } from "../host/requests.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import {
   createSupervisor,
@@ -40,6 +41,7 @@ import {
   READY_LIMIT_MS,
   STORAGE_LIMIT_MS,
 } from "./core_types.ts";
+import { serviceListResult, serviceStatusResult } from "./service_answers.ts";
 import {
   beginShutdown,
   type PowerAction,
@@ -128,6 +130,10 @@ export function initDeadlineMs(state: InitState): number | null {
   return earliestMs === Infinity ? null : earliestMs;
 }
 
+type ServicesAction = Extract<
+  HostAction,
+  { readonly kind: "list-services" | "service-status" }
+>;
 type ProblemEvent = Extract<InitEvent, { readonly kind: "problem" }>;
 
 /** One step in the making: the state so far, and the effects so far. */
@@ -229,6 +235,11 @@ class Turn {
       if (effect.kind === "event") {
         const { severity, code, text } = effect;
         this.effects.push({ kind: "record", severity, code, text });
+        const outcome = MILESTONES[code];
+        if (effect.service !== null && outcome !== undefined) {
+          const { service } = effect;
+          this.effects.push({ kind: "milestone", service, outcome });
+        }
       } else if (effect.kind === "all-stopped") {
         this.#moveShutdown({ kind: "done", stage: "services" });
       } else {
@@ -243,53 +254,89 @@ class Turn {
   }
 
   #request(request: HostRequest): void {
-    const { action } = request;
-    if (action.kind === "ping") {
-      const result = action.payload;
-      const status = CommandStatus.OK;
-      this.effects.push({ kind: "answer", request, status, result });
-      return;
-    }
-    const status = this.#refusal(action);
-    this.effects.push({ kind: "answer", request, status });
-    // The answer goes out first: after a power-off nobody is there to give it.
-    if (status === CommandStatus.OK) this.#carryOut(action);
+    const status = this.#refusal(request);
+    if (status === CommandStatus.OK) this.#carryOut(request);
+    else this.effects.push({ kind: "answer", request, status });
   }
 
-  /** Why an action can't be carried out now, or OK. */
-  #refusal(action: HostAction): number {
+  /** Why a request can't be carried out now, or OK. */
+  #refusal({ command, action }: HostRequest): number {
     if (action.kind === "refused") return action.status;
-    if (action.kind === "power" || action.kind === "follow-log") {
-      return CommandStatus.OK;
-    }
     const { supervisor, shutdown } = this.state;
-    if (supervisor === null || shutdown !== null) return CommandStatus.EBUSY;
-    if (action.kind === "service") {
-      const isKnown = statusOf(supervisor, action.service) !== null;
-      return isKnown ? CommandStatus.OK : CommandStatus.ENOENT;
+    const needs = hostCommand(command)?.needs;
+    const isWaiting = supervisor === null ||
+      (needs === "operation" && shutdown !== null);
+    if ((needs === "services" || needs === "operation") && isWaiting) {
+      return CommandStatus.EBUSY;
     }
-    return CommandStatus.OK;
+    const isKnown = action.kind !== "service" || supervisor === null ||
+      statusOf(supervisor, action.service) !== null;
+    return isKnown ? CommandStatus.OK : CommandStatus.ENOENT;
   }
 
-  #carryOut(action: HostAction): void {
+  #carryOut(request: HostRequest): void {
+    const { action } = request;
     switch (action.kind) {
+      case "ping":
+        return this.#answer(request, action.payload);
+      // The answer goes out first: after a power-off nobody is there to give it.
       case "power":
+        this.#answer(request);
         return this.#shutDown(action.action, "the host");
       case "service": {
         const { command, service } = action;
+        this.#answer(request);
         return this.#supervise({ kind: "command", command, service });
       }
       case "safe-mode":
+        this.#answer(request);
         return this.#changeSafeMode(action.isOn);
+      case "list-services":
+      case "service-status":
+        return this.#answerOfServices(request, action);
+      case "set-time":
+        this.#answer(request);
+        this.effects.push({ kind: "set-clock", time: action.time });
+        return;
       case "follow-log": {
         const { isOn, name } = action;
+        this.#answer(request);
         this.effects.push({ kind: "follow-log", isOn, name });
         return;
       }
-      case "ping":
+      case "check-fdir":
+        this.effects.push({ kind: "check-fdir", request });
+        return;
+      case "read-events":
+      case "read-timeline":
+      case "list-products":
+      case "read-product":
+        this.effects.push({ kind: "query", request, action });
+        return;
       case "refused":
         return;
     }
+  }
+
+  #answer(request: HostRequest, result?: Uint8Array): void {
+    const status = CommandStatus.OK;
+    this.effects.push({
+      kind: "answer",
+      request,
+      status,
+      ...(result === undefined ? {} : { result }),
+    });
+  }
+
+  #answerOfServices(request: HostRequest, action: ServicesAction): void {
+    const { supervisor } = this.state;
+    if (supervisor === null) return;
+    const result = action.kind === "list-services"
+      ? serviceListResult(supervisor, action.first)
+      : serviceStatusResult(supervisor, action.service);
+    if (result !== null) return this.#answer(request, result);
+    const status = CommandStatus.ENOENT;
+    this.effects.push({ kind: "answer", request, status });
   }
 
   #changeSafeMode(isOn: boolean): void {
@@ -401,6 +448,15 @@ const SIGNAL_ACTIONS: Readonly<Record<string, PowerAction | undefined>> = {
   SIGTERM: "poweroff",
   SIGINT: "poweroff",
   SIGPWR: "poweroff",
+};
+
+/** The events that end a service's part of the boot. */
+const MILESTONES: Readonly<
+  Partial<Record<EventCodeName, "done" | "failed">>
+> = {
+  SERVICE_STARTED: "done",
+  SERVICE_FINISHED: "done",
+  SERVICE_FAILED: "failed",
 };
 
 function modeOf(state: InitState): Mode {

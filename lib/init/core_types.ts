@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { HostAction } from "../host/commands.ts";
 import type { HostRequest } from "../host/requests.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import type {
@@ -14,6 +15,7 @@ import type {
 } from "../supervisor/supervisor.ts";
 import type { EventSeverity } from "../wire/event.ts";
 import type { EventCodeName } from "../wire/event_code.ts";
+import type { MissionTime } from "../wire/time_set.ts";
 import type { LogLevel } from "./command_line.ts";
 import type { PowerAction, ShutdownStage, ShutdownState } from "./shutdown.ts";
 
@@ -98,6 +100,18 @@ export type InitEvent =
   /** A stage of the shutdown has done its work. */
   | { readonly kind: "stage-done"; readonly stage: ShutdownStage };
 
+/** What is asked of the disk or the boot's timeline, by the kind of its action. */
+export type QueryAction = Extract<
+  HostAction,
+  {
+    readonly kind:
+      | "read-events"
+      | "read-timeline"
+      | "list-products"
+      | "read-product";
+  }
+>;
+
 /** What the supervisor asks of the shell; its records and its end are the core's. */
 export type ServiceEffect = Exclude<
   SupervisorEffect,
@@ -123,6 +137,22 @@ export type InitEffect =
     readonly request: HostRequest;
     readonly status: number;
     readonly result?: Uint8Array;
+  }
+  /** Answer a telecommand with what stands elsewhere, exactly once. */
+  | {
+    readonly kind: "query";
+    readonly request: HostRequest;
+    readonly action: QueryAction;
+  }
+  /** Look for anomalies now, and answer with what was found, exactly once. */
+  | { readonly kind: "check-fdir"; readonly request: HostRequest }
+  /** Set the mission clock. */
+  | { readonly kind: "set-clock"; readonly time: MissionTime }
+  /** A service's part of the boot has come to an end, if this is one. */
+  | {
+    readonly kind: "milestone";
+    readonly service: string;
+    readonly outcome: "done" | "failed";
   }
   /** Send each new line of the log, of one writer or of all, or no more. */
   | {

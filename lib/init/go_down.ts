@@ -14,6 +14,29 @@ import type { PowerAction } from "./shutdown.ts";
 const MACHINE_NAMESPACE = "pid:[4026531836]";
 
 /**
+ * Whether this process is in the machine's own PID namespace, so that the
+ * clock, the disks and the machine's end are its business.
+ *
+ * @returns False in a container.
+ *
+ * @example
+ * ```ts
+ * import { isMachine } from "./go_down.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * assertEquals(typeof isMachine(), "boolean");
+ * ```
+ */
+export function isMachine(): boolean {
+  try {
+    return Deno.readLinkSync("/proc/self/ns/pid") === MACHINE_NAMESPACE;
+  } catch {
+    // Without proc it can't be told, and the careful answer is no.
+    return false;
+  }
+}
+
+/**
  * Writes all file systems' data to their disks, then unmounts those that have
  * one, the innermost first; one that is busy is made read-only instead. May
  * hang with a disk that does: the caller has a deadline. In a container only
@@ -23,7 +46,7 @@ const MACHINE_NAMESPACE = "pid:[4026531836]";
  */
 export async function detachFilesystems(log: Log): Promise<void> {
   await syncAll();
-  if (Deno.readLinkSync("/proc/self/ns/pid") !== MACHINE_NAMESPACE) return;
+  if (!isMachine()) return;
   for (const { target } of onDisks(readMounts()).reverse()) {
     try {
       unmount(target);

@@ -6,7 +6,7 @@
  */
 import { HostLink, type LinkEvents } from "../host/link.ts";
 import { findPort, HOST_PORT_NAME } from "../host/ports.ts";
-import { boottimeMs, realtimeMs } from "../linux/clock.ts";
+import { boottimeMs, realtimeMs, setRealtime } from "../linux/clock.ts";
 import { Poller } from "../linux/poller.ts";
 import {
   type ChildExit,
@@ -17,7 +17,7 @@ import {
 } from "../linux/process.ts";
 import { type SignalName, SIGNALS } from "../linux/signal_table.ts";
 import { petWatchdog, type Watchdog } from "../linux/watchdog.ts";
-import { detachFilesystems, endMachine } from "./go_down.ts";
+import { detachFilesystems, endMachine, isMachine } from "./go_down.ts";
 import type { Log } from "./log.ts";
 import type {
   Machine,
@@ -53,6 +53,12 @@ export class LinuxMachine implements Machine {
   /** See {@linkcode Machine.realtimeMs}. */
   realtimeMs(): number {
     return realtimeMs();
+  }
+
+  /** See {@linkcode Machine.setRealtime}. */
+  setRealtime(ms: number): void {
+    if (!isMachine()) throw new Error("the clock is the machine's");
+    setRealtime(ms);
   }
 
   /** See {@linkcode Machine.random}. */

@@ -74,6 +74,14 @@ export interface Machine {
   boottimeMs(): number;
   /** CLOCK_REALTIME, milliseconds; anybody may step it. */
   realtimeMs(): number;
+  /**
+   * Sets CLOCK_REALTIME.
+   *
+   * @param ms Milliseconds since 1970.
+   * @throws {Error} In a container, whose clock is its machine's, and where
+   * the kernel refuses.
+   */
+  setRealtime(ms: number): void;
   /** A number from 0 up to, not including, 1. */
   random(): number;
   /** The text of a file of `/proc`, or the empty string. */

@@ -10,6 +10,7 @@
  */
 import { frameToHost } from "../host/requests.ts";
 import type { Volume } from "../storage/volume.ts";
+import { cutText } from "../wire/cut_text.ts";
 import {
   encodeEventRecord,
   EVENT_PAYLOAD_MAX_BYTES,
@@ -31,27 +32,6 @@ export interface RecordsParts {
   readonly onStorage: (problem: string | null) => void;
   /** Told since when the oldest unanswered request is open; null when none is. */
   readonly onPending: (isPending: boolean) => void;
-}
-
-/**
- * Cuts a text so that its UTF-8 fits, between characters.
- *
- * @param text Any text.
- * @param limitBytes The room.
- * @returns At most `limitBytes` bytes.
- *
- * @example
- * ```ts
- * import { cutText } from "./records.ts";
- * import { assertEquals } from "@std/assert/equals";
- *
- * assertEquals(new TextDecoder().decode(cutText("grüße", 4)), "grü");
- * ```
- */
-export function cutText(text: string, limitBytes: number): Uint8Array {
-  const target = new Uint8Array(limitBytes);
-  const { written } = new TextEncoder().encodeInto(text, target);
-  return target.subarray(0, written);
 }
 
 /**

@@ -8,17 +8,27 @@
  *
  * @module
  */
-import { answerFrames } from "../host/requests.ts";
+import { answerFrames, type HostRequest } from "../host/requests.ts";
 import type { SignalName } from "../linux/signal_table.ts";
 import { EventSeverity } from "../wire/event.ts";
+import { eventCodes } from "../wire/event_code.ts";
+import { CommandStatus } from "../wire/telecommand.ts";
+import type { MissionTime } from "../wire/time_set.ts";
 import type { BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
 import { createInit, initDeadlineMs, stepInit } from "./core.ts";
-import type { InitEffect, InitEvent, InitState } from "./core_types.ts";
+import type {
+  InitEffect,
+  InitEvent,
+  InitState,
+  ServiceEffect,
+} from "./core_types.ts";
 import { healthFrame } from "./health_frame.ts";
 import { HostSession } from "./host_session.ts";
 import type { Log } from "./log.ts";
 import type { Machine, Services } from "./machine.ts";
+import { MissionClock } from "./mission_clock.ts";
+import { Queries } from "./queries.ts";
 import { Records } from "./records.ts";
 import type { ShutdownStage } from "./shutdown.ts";
 import type { Timeline } from "./timeline.ts";
@@ -50,6 +60,8 @@ export class Shell {
   readonly #host: HostSession;
   readonly #records: Records;
   readonly #counter: BootCounter;
+  readonly #queries: Queries;
+  readonly #clock: MissionClock;
   readonly #queue: InitEvent[] = [];
   #state: InitState;
   #isDraining = false;
@@ -81,6 +93,7 @@ export class Shell {
     this.#timeline = timeline;
     this.#booted = booted;
     const { watchdog, found } = booted;
+    this.#clock = new MissionClock(machine);
     this.#services = machine.createServices({
       log,
       dispatch: (event) => this.#dispatch({ kind: "supervisor", event }),
@@ -93,7 +106,7 @@ export class Shell {
     });
     this.#records = new Records({
       volume: found.volume,
-      missionSeconds: () => Math.floor(machine.realtimeMs() / 1000) >>> 0,
+      missionSeconds: () => this.#clock.seconds(),
       send: (frame) => this.#host.send(frame, "telemetry"),
       onStorage: (problem) =>
         this.#dispatch(
@@ -109,6 +122,12 @@ export class Shell {
           kind: "storage-pending",
           sinceMs: isPending ? this.#coreNowMs() : null,
         }),
+    });
+    this.#queries = new Queries({
+      volume: found.volume,
+      timeline,
+      answer: (request, status, result) =>
+        this.#answer(request, status, result),
     });
     this.#counter = new BootCounter(found.volume?.parameters ?? null);
     const petIntervalMs = watchdog === null
@@ -225,18 +244,25 @@ export class Shell {
   #carryOut(effect: InitEffect): void {
     switch (effect.kind) {
       case "service":
+        this.#noteStart(effect.effect);
         return this.#services.perform(effect.effect);
       case "record":
         this.#say(effect);
         return this.#records.write(effect.code, effect.severity, effect.text);
       case "say":
         return this.#log[effect.level](effect.text);
-      case "answer": {
-        const { request, status, result } = effect;
-        for (const frame of answerFrames(request, status, result)) {
-          this.#host.send(frame, "answer");
-        }
-        return;
+      case "answer":
+        return this.#answer(effect.request, effect.status, effect.result);
+      case "query":
+        return void this.#queries.ask(effect.request, effect.action);
+      case "check-fdir":
+        return this.#answer(effect.request, CommandStatus.ENOSYS);
+      case "set-clock":
+        return this.#setClock(effect.time);
+      case "milestone": {
+        const { service, outcome } = effect;
+        const name = timelineName(service);
+        return this.#timeline.end(name, this.#machine.boottimeMs(), outcome);
       }
       case "follow-log":
         return this.#host.followLog(effect);
@@ -252,6 +278,24 @@ export class Shell {
       case "stage":
         return this.#stage(effect);
     }
+  }
+
+  #answer(request: HostRequest, status: number, result?: Uint8Array): void {
+    for (const frame of answerFrames(request, status, result)) {
+      this.#host.send(frame, "answer");
+    }
+  }
+
+  /** What starts before READY is part of the boot. */
+  #noteStart({ kind, service }: ServiceEffect): void {
+    if (kind !== "spawn" || this.#state.readyMs !== null) return;
+    this.#timeline.begin(timelineName(service), this.#machine.boottimeMs());
+  }
+
+  #setClock(time: MissionTime): void {
+    const text = this.#clock.set(time);
+    const { severity } = eventCodes.CLOCK_SET;
+    this.#carryOutOne({ kind: "record", severity, code: "CLOCK_SET", text });
   }
 
   #say(
@@ -385,6 +429,10 @@ export class Shell {
       readProc: (name) => this.#machine.readProc(name),
     });
   }
+}
+
+function timelineName(service: string): string {
+  return `service ${service}`;
 }
 
 function seconds(ms: number): string {

@@ -20,6 +20,7 @@ import {
   decodeDataProductBlock,
   encodeDataProductBlock,
 } from "../wire/data_product.ts";
+import type { DataProductPiece } from "../wire/data_product_read.ts";
 import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
 import { StorageError } from "./error.ts";
 import type { Geometry } from "./layout.ts";
@@ -294,6 +295,45 @@ export class DataProductStore {
       );
     }
     return data.slice(0, found.dataLength);
+  }
+
+  /**
+   * Reads a piece of a product. Its CRC is not judged: it covers the whole,
+   * which the reader of all pieces has in the end.
+   *
+   * @param name The product; the newest of that name.
+   * @param offset Where the piece begins, in bytes.
+   * @param length How many bytes at most; they are held in memory.
+   * @returns The piece, shorter at the product's end and empty behind it.
+   * @throws {StorageError} ENOENT, EIO.
+   */
+  async readPiece(
+    name: string,
+    offset: number,
+    length: number,
+  ): Promise<DataProductPiece> {
+    const found = (await this.list()).findLast((other) => other.name === name);
+    if (found === undefined) {
+      throw new StorageError("ENOENT", `no data product named ${name}`);
+    }
+    const { dataLength, blockOffset } = found;
+    const end = Math.min(dataLength, offset + length);
+    if (offset >= end) return { dataLength, offset, data: new Uint8Array() };
+    const first = Math.floor(offset / BLOCK_SIZE_BYTES);
+    const count = Math.ceil(end / BLOCK_SIZE_BYTES) - first;
+    const block = this.#geometry.dataProductStart + blockOffset + first;
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#device.read(block, count);
+    } catch (error) {
+      throw deviceError("read", block, error);
+    }
+    const start = offset - first * BLOCK_SIZE_BYTES;
+    return {
+      dataLength,
+      offset,
+      data: bytes.subarray(start, start + end - offset),
+    };
   }
 
   /**

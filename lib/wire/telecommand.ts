@@ -121,6 +121,9 @@ const COMMAND_HEAD_BYTES = 4;
 const ANSWER_HEAD_BYTES = 6;
 const PAGE_HEAD_BYTES = 10;
 
+/** The most bytes of result of a command that is not answered in pages. */
+export const ANSWER_RESULT_MAX_BYTES = FRAME_PAYLOAD_MAX_BYTES -
+  ANSWER_HEAD_BYTES;
 /** The most bytes of result that a page carries. */
 export const PAGE_MAX_BYTES = FRAME_PAYLOAD_MAX_BYTES - PAGE_HEAD_BYTES;
 /** The most bytes of result that an answer in pages carries. */
@@ -180,7 +183,7 @@ export const answerLayout: Layout<AnswerRecord, AnswerRecord> = defineLayout(
   FRAME_PAYLOAD_MAX_BYTES,
   {
     ...ANSWER_HEAD,
-    result: rest(0x06, FRAME_PAYLOAD_MAX_BYTES - ANSWER_HEAD_BYTES),
+    result: rest(0x06, ANSWER_RESULT_MAX_BYTES),
   },
 );
 

@@ -17,7 +17,9 @@ import {
   defineService,
   type ServiceDefinition,
 } from "../../../lib/supervisor/definition.ts";
-import { CommandStatus } from "../../../lib/wire/telecommand.ts";
+import { decodeServiceList } from "../../../lib/wire/service_list.ts";
+import { decodeServiceStatus } from "../../../lib/wire/service_status.ts";
+import { CommandCode, CommandStatus } from "../../../lib/wire/telecommand.ts";
 
 /** An init whose services start at once and stop at once, unless told otherwise. */
 class Machine {
@@ -123,7 +125,12 @@ const request = (action: Parameters<typeof actionRequest>[0]) =>
 function actionRequest(
   action: Extract<InitEvent, { kind: "request" }>["request"]["action"],
 ): InitEvent {
-  return { kind: "request", request: { command: 1, sequence: 7, action } };
+  const command = action.kind === "service" || action.kind === "safe-mode"
+    ? CommandCode.SERVICE_STOP
+    : action.kind === "list-services" || action.kind === "service-status"
+    ? CommandCode.SERVICE_LIST
+    : CommandCode.PING;
+  return { kind: "request", request: { command, sequence: 7, action } };
 }
 
 Deno.test("stepInit says READY once, when no service is starting any more", () => {
@@ -269,6 +276,67 @@ Deno.test("stepInit answers each request with its status", () => {
   assertEquals(machine.state.mode, "nominal");
   machine.send({ kind: "signal", signal: "SIGTERM" });
   assertEquals(status(stop), CommandStatus.EBUSY);
+});
+
+Deno.test("stepInit answers what is asked of the services, also while the machine goes down", () => {
+  const machine = new Machine();
+  const ask = (action: Parameters<typeof actionRequest>[0]) => {
+    machine.send(request(action));
+    const answer = machine.effects.findLast((effect) =>
+      effect.kind === "answer"
+    );
+    assert(answer?.kind === "answer");
+    return answer;
+  };
+  const list = { kind: "list-services", first: 0 } as const;
+  assertEquals(ask(list).status, CommandStatus.EBUSY);
+  machine.stubborn.add("web");
+  machine.send({ kind: "start", definitions: [web, slow], safeMode: false });
+  const services = () =>
+    decodeServiceList(ask(list).result ?? new Uint8Array()).services;
+  assertEquals(services().map(({ name, state, pid }) => [name, state, pid]), [
+    ["slow", 1, 101],
+    ["web", 2, 100],
+  ]);
+  const status = { kind: "service-status", service: "slow" } as const;
+  const { result } = ask(status);
+  assertEquals(decodeServiceStatus(result ?? new Uint8Array()).phase, "main");
+  assertEquals(
+    ask({ ...status, service: "none" }).status,
+    CommandStatus.ENOENT,
+  );
+  machine.send({ kind: "signal", signal: "SIGTERM" });
+  assertEquals(services()[1]?.flags, 1 + 16);
+});
+
+Deno.test("stepInit hands what it can't answer itself to the shell, once", () => {
+  const machine = started([web]);
+  const wanted = { from: 0n, count: 96 };
+  const action = { kind: "read-events", wanted } as const;
+  machine.effects.length = 0;
+  machine.send(request(action));
+  machine.send(request({ kind: "check-fdir" }));
+  assertEquals(machine.kinds(), ["query", "check-fdir"]);
+  const time = { seconds: 9n, nanoseconds: 0 };
+  machine.send(request({ kind: "set-time", time }));
+  assertEquals(machine.kinds().slice(2), ["answer", "set-clock"]);
+});
+
+Deno.test("stepInit tells when a service's part of the boot has ended", () => {
+  const machine = started([
+    web,
+    slow,
+    defineService("bad", { command: ["/x"], restart: "never" }),
+  ]);
+  machine.send(machine.exit("bad", 3, "SIGSEGV"));
+  const milestones = machine.effects.flatMap((effect) =>
+    effect.kind === "milestone" ? [[effect.service, effect.outcome]] : []
+  );
+  assertEquals(milestones, [
+    ["web", "done"],
+    ["bad", "done"],
+    ["bad", "failed"],
+  ]);
 });
 
 Deno.test("stepInit starts only services of safe mode when it starts in safe mode", () => {
