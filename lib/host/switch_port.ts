@@ -1,0 +1,318 @@
+/**
+ * One party's place at the switch: its connection, while it has one, what it
+ * sent and what waits for it. Imports `linux`'s descriptors and the framer.
+ *
+ * What waits has a lane for each sender, and the lanes are emptied in turn, so
+ * that a party that floods another takes nothing from a third. A lane that is
+ * nearly full holds its sender up (the server reads no more from it), which the
+ * sender feels as a full socket. A receiver that takes nothing for a while has
+ * stalled: it holds nobody up any more, and what its full lanes can't hold is
+ * refused. Answers to the party's own mistakes have a lane of their own, so that
+ * only its own mistakes can hold it up there.
+ *
+ * @module
+ */
+import { close, read, write } from "../linux/file.ts";
+import { FRAME_SIZE_BYTES } from "../wire/frame.ts";
+import { Framer } from "./framer.ts";
+
+/** Frames of one read and of one write. */
+const CHUNK_FRAMES = 32;
+/** Frames that may wait in one lane. */
+export const LANE_CAPACITY_FRAMES = 128;
+/** From here on a lane holds its sender up: what one more read brings still fits. */
+export const LANE_HIGH_FRAMES: number = LANE_CAPACITY_FRAMES - CHUNK_FRAMES;
+/** Down here the sender goes on. */
+export const LANE_LOW_FRAMES: number = LANE_HIGH_FRAMES / 2;
+/** Reads and writes in one go; then others have their turn. */
+const BATCH = 8;
+
+/** What a party's place counts, since the switch began. */
+export interface SwitchPortCounters {
+  /** Connections that were made. */
+  readonly connections: number;
+  /** Whole frames that came from it. */
+  readonly framesIn: number;
+  /** Whole frames that were written to it. */
+  readonly framesOut: number;
+  /** Frames that waited for it when it left. */
+  readonly framesLost: number;
+  /** Frames that it left unfinished when it left. */
+  readonly framesCut: number;
+}
+
+/** A queue whose front is found without moving the rest. */
+class Lane {
+  readonly #frames: (Uint8Array | undefined)[] = new Array(
+    LANE_CAPACITY_FRAMES,
+  );
+  #first = 0;
+  #count = 0;
+
+  get length(): number {
+    return this.#count;
+  }
+
+  push(frame: Uint8Array): boolean {
+    if (this.#count === LANE_CAPACITY_FRAMES) return false;
+    this.#frames[(this.#first + this.#count) % LANE_CAPACITY_FRAMES] = frame;
+    this.#count++;
+    return true;
+  }
+
+  shift(): Uint8Array | undefined {
+    if (this.#count === 0) return undefined;
+    const frame = this.#frames[this.#first];
+    this.#frames[this.#first] = undefined;
+    this.#first = (this.#first + 1) % LANE_CAPACITY_FRAMES;
+    this.#count--;
+    return frame;
+  }
+}
+
+/** What a place tells. */
+export interface SwitchPortEvents {
+  /** A whole frame came: 256 bytes, the callee's own. */
+  readonly onFrame: (frame: Uint8Array) => void;
+  /** The lane of a sender has room again, or is gone. */
+  readonly onRoom: (from: string) => void;
+}
+
+/** One party's place. */
+export class SwitchPort {
+  /** The party. */
+  readonly name: string;
+  readonly #events: SwitchPortEvents;
+  readonly #framer = new Framer();
+  readonly #input = new Uint8Array(CHUNK_FRAMES * FRAME_SIZE_BYTES);
+  readonly #output = new Uint8Array(CHUNK_FRAMES * FRAME_SIZE_BYTES);
+  readonly #lanes = new Map<string, Lane>();
+  /** Names of the lanes, in the order of their turns. */
+  #turns: string[] = [];
+  #outputStart = 0;
+  #outputEnd = 0;
+  #descriptor: number | null = null;
+  #hasHungUp = false;
+  #isWriteDead = false;
+  #progressMs = 0;
+  #isStalled = false;
+  #connections = 0;
+  #framesIn = 0;
+  #bytesOut = 0;
+  #framesLost = 0;
+  #framesCut = 0;
+
+  /** The parties that hold this one up; it is not read from while there are any. */
+  readonly heldBy: Set<string> = new Set();
+
+  /**
+   * Begins without a connection.
+   *
+   * @param name The party.
+   * @param events Whom to tell; the functions must not throw.
+   */
+  constructor(name: string, events: SwitchPortEvents) {
+    this.name = name;
+    this.#events = events;
+  }
+
+  /** The connection, or null. */
+  get descriptor(): number | null {
+    return this.#descriptor;
+  }
+
+  /** Whether the party can get frames. */
+  get isConnected(): boolean {
+    return this.#descriptor !== null && !this.#isWriteDead;
+  }
+
+  /** Whether the party has closed its end; what it sent may be left to read. */
+  get hasHungUp(): boolean {
+    return this.#hasHungUp;
+  }
+
+  /** Whether it took nothing for so long that nobody waits for it. */
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
+  /** What happened so far. */
+  get counters(): SwitchPortCounters {
+    return {
+      connections: this.#connections,
+      framesIn: this.#framesIn,
+      framesOut: Math.floor(this.#bytesOut / FRAME_SIZE_BYTES),
+      framesLost: this.#framesLost,
+      framesCut: this.#framesCut,
+    };
+  }
+
+  /** How many frames of a sender wait. */
+  laneFrames(from: string): number {
+    return this.#lanes.get(from)?.length ?? 0;
+  }
+
+  /**
+   * Takes a connection; there must be none.
+   *
+   * @param descriptor A stream with O_NONBLOCK; the place's own from now on.
+   * @param nowMs The time, for telling a party that has stalled.
+   */
+  attach(descriptor: number, nowMs: number): void {
+    this.#descriptor = descriptor;
+    this.#hasHungUp = false;
+    this.#isWriteDead = false;
+    this.#isStalled = false;
+    this.#progressMs = nowMs;
+    this.#connections++;
+  }
+
+  /** Closes the connection. What waited is lost, and counted. */
+  detach(): void {
+    if (this.#descriptor === null) return;
+    close(this.#descriptor);
+    this.#descriptor = null;
+    if (this.#framer.reset() > 0) this.#framesCut++;
+    this.#forgetOutput();
+    this.heldBy.clear();
+  }
+
+  /** Notes that the party has closed its end. */
+  hangUp(): void {
+    this.#hasHungUp = true;
+  }
+
+  /**
+   * Lets a frame wait for this party. {@linkcode SwitchPort.flush} sends it.
+   *
+   * @param from The sender, whose lane it waits in.
+   * @param frame 256 bytes; must not be changed afterwards.
+   * @param nowMs The time.
+   * @returns Whether there was room.
+   */
+  push(from: string, frame: Uint8Array, nowMs: number): boolean {
+    let lane = this.#lanes.get(from);
+    if (lane === undefined) {
+      lane = new Lane();
+      this.#lanes.set(from, lane);
+    }
+    const isFirst = !this.#hasOutput;
+    if (!lane.push(frame)) return false;
+    // Time in which nothing waited is no time in which it took nothing.
+    if (isFirst) this.#progressMs = nowMs;
+    if (lane.length === 1) this.#turns.push(from);
+    return true;
+  }
+
+  get #hasOutput(): boolean {
+    return this.#outputEnd > this.#outputStart || this.#turns.length > 0;
+  }
+
+  /**
+   * Decides whether the party has stalled.
+   *
+   * @param nowMs The time.
+   * @param limitMs How long it may take nothing.
+   * @returns Whether it has.
+   */
+  checkProgress(nowMs: number, limitMs: number): boolean {
+    if (this.#hasOutput && nowMs - this.#progressMs >= limitMs) {
+      this.#isStalled = true;
+    }
+    return this.#isStalled;
+  }
+
+  /**
+   * Writes what waits, as far as the party takes it.
+   *
+   * @param nowMs The time.
+   * @returns Whether more could be written at once.
+   */
+  flush(nowMs: number): boolean {
+    const descriptor = this.#descriptor;
+    if (descriptor === null || this.#isWriteDead) return false;
+    for (let writes = 0; writes < BATCH; writes++) {
+      if (this.#outputStart === this.#outputEnd) this.#fillOutput();
+      if (this.#outputStart === this.#outputEnd) return false;
+      let count: number | null;
+      try {
+        count = write(
+          descriptor,
+          this.#output.subarray(this.#outputStart, this.#outputEnd),
+        );
+      } catch {
+        // It left. What it sent before may still be there to be read.
+        this.#isWriteDead = true;
+        this.#forgetOutput();
+        return false;
+      }
+      if (count === null || count === 0) return false;
+      this.#outputStart += count;
+      this.#bytesOut += count;
+      this.#progressMs = nowMs;
+      this.#isStalled = false;
+    }
+    return this.#hasOutput;
+  }
+
+  /**
+   * Reads what came, unless somebody holds this party up.
+   *
+   * @returns `"more"` when there may be more, `"end"` when the party has left,
+   * `"empty"` when all is read or must wait.
+   */
+  receive(): "more" | "end" | "empty" {
+    const descriptor = this.#descriptor;
+    if (descriptor === null) return "empty";
+    for (let reads = 0; reads < BATCH; reads++) {
+      if (this.heldBy.size > 0) return "empty";
+      let count: number | null;
+      try {
+        count = read(descriptor, this.#input);
+      } catch {
+        return "end";
+      }
+      if (count === null) return "empty";
+      if (count === 0) return "end";
+      this.#framer.push(this.#input.subarray(0, count), (frame) => {
+        this.#framesIn++;
+        this.#events.onFrame(frame);
+      });
+    }
+    return "more";
+  }
+
+  /** Takes frames off the lanes, one of each in turn. */
+  #fillOutput(): void {
+    this.#outputStart = 0;
+    this.#outputEnd = 0;
+    const roomy: string[] = [];
+    while (this.#outputEnd < this.#output.length) {
+      const from = this.#turns.shift();
+      if (from === undefined) break;
+      const lane = this.#lanes.get(from);
+      const frame = lane?.shift();
+      if (lane === undefined || frame === undefined) continue;
+      this.#output.set(frame, this.#outputEnd);
+      this.#outputEnd += FRAME_SIZE_BYTES;
+      if (lane.length === LANE_LOW_FRAMES) roomy.push(from);
+      if (lane.length > 0) this.#turns.push(from);
+    }
+    for (const from of roomy) this.#events.onRoom(from);
+  }
+
+  #forgetOutput(): void {
+    const senders = [...this.#lanes.keys()];
+    for (const lane of this.#lanes.values()) this.#framesLost += lane.length;
+    this.#framesLost += Math.ceil(
+      (this.#outputEnd - this.#outputStart) / FRAME_SIZE_BYTES,
+    );
+    // The next connection begins with a whole frame.
+    this.#bytesOut -= this.#bytesOut % FRAME_SIZE_BYTES;
+    this.#lanes.clear();
+    this.#turns = [];
+    this.#outputStart = 0;
+    this.#outputEnd = 0;
+    for (const from of senders) this.#events.onRoom(from);
+  }
+}

@@ -1,0 +1,435 @@
+/**
+ * The switch at work: a unix socket for each tenant and for the system, the
+ * uplink to a VM's port, and between them the rules of `switch.ts`. Imports
+ * `linux`, the rules and the places.
+ *
+ * No party can harm another: what may wait is bounded (`switch_port.ts`), a
+ * party that does not read is refused to those who send to it, one that leaves
+ * is forgotten, and each has one connection, so that nobody takes another's
+ * place while it is there. The folder must be nobody else's to write in: then
+ * no socket in it can be anybody else's.
+ *
+ * @module
+ */
+import { SystemError } from "../linux/error.ts";
+import { close, open, status, tryLock } from "../linux/file.ts";
+import type { Poller, PollEvents } from "../linux/poller.ts";
+import { acceptStream, connectStream, listenStream } from "../linux/socket.ts";
+import {
+  type FrameSwitch,
+  REFUSAL_REASONS,
+  type RefusalReason,
+  UPLINK,
+} from "./switch.ts";
+import {
+  LANE_HIGH_FRAMES,
+  SwitchPort,
+  type SwitchPortCounters,
+} from "./switch_port.ts";
+
+/** How long a party may take nothing before nobody waits for it any more. */
+export const STALL_LIMIT_MS = 1_000;
+/** How often that is looked at while anybody waits. */
+const STALL_CHECK_MS = 200;
+/** How long to wait before the uplink is tried again: at first, and at most. */
+const UPLINK_RETRY_MS = { first: 100, longest: 5_000 } as const;
+/** How long to wait for descriptors to become free. */
+const ACCEPT_RETRY_MS = 1_000;
+/** A folder that everyone may pass through to a socket, and nobody may list. */
+const FOLDER_MODE = 0o711;
+
+/** How a socket's file is made. */
+export interface SwitchSocketOptions {
+  /** Permissions, default 0o600. */
+  readonly mode?: number;
+  /** The user that owns it, default the switch's own. */
+  readonly userId?: number;
+  /** Its group, default the switch's own. */
+  readonly groupId?: number;
+}
+
+/** What a server works with. */
+export interface SwitchServerOptions {
+  /** The rules. */
+  readonly frames: FrameSwitch;
+  /** The folder of the sockets; made if it is not there. */
+  readonly directory: string;
+  /** How a party's socket is made; left out, 0o600. */
+  readonly sockets?: Readonly<Record<string, SwitchSocketOptions>>;
+  /** The socket of the VM's port; needed if the rules have an uplink. */
+  readonly uplinkPath?: string;
+  /** Waits for descriptors. */
+  readonly poller: Poller;
+  /** A monotonic clock in milliseconds. */
+  readonly nowMs: () => number;
+  /** Told in a sentence what happens; at `"detail"` each connection, too. */
+  readonly onMessage: (
+    level: "problem" | "notice" | "detail",
+    text: string,
+  ) => void;
+}
+
+/** What the switch counts for a party, since it began. */
+export interface SwitchCounters extends SwitchPortCounters {
+  /** Whether it is connected now. */
+  readonly isConnected: boolean;
+  /** Its frames that were refused, by reason. */
+  readonly refused: Readonly<Record<RefusalReason, number>>;
+}
+
+/** The switch at work. */
+export class SwitchServer {
+  readonly #options: SwitchServerOptions;
+  readonly #ports = new Map<string, SwitchPort>();
+  readonly #refused = new Map<string, Record<RefusalReason, number>>();
+  readonly #listeners = new Map<string, number>();
+  readonly #touched = new Set<SwitchPort>();
+  #lock: number | null = null;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  #retryTimers = new Map<string, ReturnType<typeof setTimeout>>();
+  #uplinkDelayMs: number = UPLINK_RETRY_MS.first;
+  #isUplinkAbsent = false;
+  #isClosed = false;
+
+  /**
+   * Makes the parties' places; nothing is opened yet.
+   *
+   * @param options What it works with.
+   */
+  constructor(options: SwitchServerOptions) {
+    this.#options = options;
+    for (const name of options.frames.parties) {
+      const port = new SwitchPort(name, {
+        onFrame: (frame) => this.#frame(port, frame),
+        onRoom: (from) => this.#release(name, from),
+      });
+      this.#ports.set(name, port);
+      this.#refused.set(name, noRefusals());
+    }
+  }
+
+  /**
+   * Opens the sockets, and begins to try the uplink.
+   *
+   * @throws {SystemError} EBUSY when another switch has the folder, EPERM when
+   * others may write in it, EADDRINUSE when another program listens on a socket,
+   * EEXIST when a socket's name is a file of another kind.
+   */
+  start(): void {
+    const { directory, sockets, frames } = this.#options;
+    try {
+      this.#lock = takeFolder(directory);
+      for (const name of frames.parties) {
+        if (name === UPLINK) continue;
+        this.#listen(name, sockets?.[name] ?? {});
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    if (frames.parties.includes(UPLINK)) this.#connectUplink();
+  }
+
+  /**
+   * The path of a party's socket.
+   *
+   * @param name The party.
+   * @returns `<dir>/<name>.sock`.
+   */
+  socketPath(name: string): string {
+    return `${this.#options.directory}/${name}.sock`;
+  }
+
+  /** The counters of each party. */
+  get counters(): ReadonlyMap<string, SwitchCounters> {
+    return new Map(
+      [...this.#ports].map(([name, port]) => [name, {
+        ...port.counters,
+        isConnected: port.isConnected,
+        refused: { ...this.#refused.get(name) ?? noRefusals() },
+      }]),
+    );
+  }
+
+  /** Closes everything and removes the sockets. What waits is lost. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#stallTimer);
+    for (const timer of this.#retryTimers.values()) clearTimeout(timer);
+    this.#retryTimers.clear();
+    for (const port of this.#ports.values()) this.#detach(port);
+    for (const [name, listener] of this.#listeners) {
+      this.#options.poller.remove(listener);
+      close(listener);
+      try {
+        Deno.removeSync(this.socketPath(name));
+      } catch {
+        // Somebody removed it before.
+      }
+    }
+    this.#listeners.clear();
+    if (this.#lock !== null) close(this.#lock);
+    this.#lock = null;
+  }
+
+  #listen(name: string, socket: SwitchSocketOptions): void {
+    const path = this.socketPath(name);
+    const listener = listenStream(path, { mode: socket.mode ?? 0o600 });
+    this.#listeners.set(name, listener);
+    const { userId, groupId } = socket;
+    if (userId !== undefined || groupId !== undefined) {
+      Deno.chownSync(path, userId ?? null, groupId ?? null);
+    }
+    this.#options.poller.add(
+      listener,
+      { read: true, edge: true },
+      () => this.#accept(name),
+    );
+  }
+
+  /** Takes the connections that wait; all but one are turned away. */
+  #accept(name: string): void {
+    const listener = this.#listeners.get(name);
+    const port = this.#ports.get(name);
+    if (listener === undefined || port === undefined) return;
+    for (;;) {
+      // One that has left, and whose last frames are still to be read, is
+      // followed by the next as soon as that is done.
+      if (port.hasHungUp && port.descriptor !== null) return;
+      let descriptor: number | null;
+      try {
+        descriptor = acceptStream(listener);
+      } catch (error) {
+        this.#say("problem", `${name}: ${messageOf(error)}`);
+        return this.#later(
+          name,
+          ACCEPT_RETRY_MS,
+          () => this.#accept(name),
+        );
+      }
+      if (descriptor === null) return;
+      if (port.descriptor === null) {
+        this.#attach(port, descriptor);
+      } else {
+        this.#say("detail", `${name}: a second connection was turned away`);
+        close(descriptor);
+      }
+    }
+  }
+
+  #attach(port: SwitchPort, descriptor: number): void {
+    const { poller, nowMs } = this.#options;
+    try {
+      poller.add(
+        descriptor,
+        { read: true, write: true, edge: true },
+        (events) => this.#polled(port, events),
+      );
+    } catch (error) {
+      close(descriptor);
+      return this.#say("problem", `${port.name}: ${messageOf(error)}`);
+    }
+    port.attach(descriptor, nowMs());
+    this.#say("detail", `${port.name}: connected`);
+  }
+
+  #detach(port: SwitchPort): void {
+    const { descriptor } = port;
+    if (descriptor === null) return;
+    this.#options.poller.remove(descriptor);
+    port.detach();
+    this.#say("detail", `${port.name}: disconnected`);
+    if (this.#isClosed) return;
+    if (port.name === UPLINK) this.#retryUplink();
+    else this.#accept(port.name);
+  }
+
+  #connectUplink(): void {
+    const { uplinkPath = "" } = this.#options;
+    const port = this.#ports.get(UPLINK);
+    if (port === undefined || port.descriptor !== null) return;
+    try {
+      this.#attach(port, connectStream(uplinkPath));
+    } catch (error) {
+      if (!this.#isUplinkAbsent) {
+        this.#isUplinkAbsent = true;
+        this.#say("notice", `${UPLINK}: ${messageOf(error)}; trying on`);
+      }
+    }
+    if (port.descriptor === null) return this.#retryUplink();
+    this.#isUplinkAbsent = false;
+    this.#say("notice", `${UPLINK}: connected to ${uplinkPath}`);
+  }
+
+  #retryUplink(): void {
+    const delayMs = this.#uplinkDelayMs;
+    this.#uplinkDelayMs = Math.min(2 * delayMs, UPLINK_RETRY_MS.longest);
+    this.#later(UPLINK, delayMs, () => this.#connectUplink());
+  }
+
+  #later(name: string, delayMs: number, action: () => void): void {
+    clearTimeout(this.#retryTimers.get(name));
+    this.#retryTimers.set(name, setTimeout(action, delayMs));
+  }
+
+  #polled(port: SwitchPort, events: PollEvents): void {
+    if (events.hangup || events.error) port.hangUp();
+    // Also how a writer that is gone is found out.
+    this.#flush(port);
+    this.#receive(port);
+  }
+
+  #receive(port: SwitchPort): void {
+    const result = port.receive();
+    if (result === "end") this.#detach(port);
+    else if (result === "more" && port.descriptor !== null) {
+      this.#options.poller.rearm(port.descriptor);
+    }
+    this.#flushTouched();
+  }
+
+  #frame(sender: SwitchPort, frame: Uint8Array): void {
+    const { frames, nowMs } = this.#options;
+    const { name } = sender;
+    if (name === UPLINK) this.#uplinkDelayMs = UPLINK_RETRY_MS.first;
+    const decision = frames.decide(name, frame);
+    if (decision.kind === "refuse") {
+      return this.#refuse(sender, decision.reason, decision.answer);
+    }
+    const receiver = this.#ports.get(decision.to);
+    const isTaken = receiver?.isConnected === true &&
+      receiver.push(name, frame, nowMs());
+    if (receiver !== undefined && isTaken) {
+      this.#touched.add(receiver);
+      return this.#holdIfFull(receiver, sender);
+    }
+    const refusal = frames.undeliverable(
+      name,
+      frame,
+      receiver?.isConnected ? "busy" : "absent",
+    );
+    this.#refuse(sender, refusal.reason, refusal.answer);
+  }
+
+  #refuse(
+    sender: SwitchPort,
+    reason: RefusalReason,
+    answer: Uint8Array | null,
+  ): void {
+    const counts = this.#refused.get(sender.name);
+    if (counts !== undefined) counts[reason]++;
+    if (answer === null || !sender.isConnected) return;
+    sender.push(sender.name, answer, this.#options.nowMs());
+    this.#touched.add(sender);
+    this.#holdIfFull(sender, sender);
+  }
+
+  #holdIfFull(receiver: SwitchPort, sender: SwitchPort): void {
+    if (receiver.laneFrames(sender.name) < LANE_HIGH_FRAMES) return;
+    if (receiver.isStalled && receiver !== sender) return;
+    sender.heldBy.add(receiver.name);
+    this.#stallTimer ??= setTimeout(
+      () => this.#checkStalls(),
+      STALL_CHECK_MS,
+    );
+  }
+
+  /** Lets those go on who wait for a party that takes nothing. */
+  #checkStalls(): void {
+    this.#stallTimer = undefined;
+    const nowMs = this.#options.nowMs();
+    let isAnyoneHeld = false;
+    for (const sender of this.#ports.values()) {
+      for (const name of [...sender.heldBy]) {
+        // Whoever does not read the answers to its own mistakes waits alone.
+        if (name === sender.name) continue;
+        const isStalled = this.#ports.get(name)
+          ?.checkProgress(nowMs, STALL_LIMIT_MS) ?? true;
+        if (isStalled) this.#release(name, sender.name);
+        else isAnyoneHeld = true;
+      }
+    }
+    if (isAnyoneHeld) {
+      this.#stallTimer ??= setTimeout(
+        () => this.#checkStalls(),
+        STALL_CHECK_MS,
+      );
+    }
+  }
+
+  /** A party has room for a sender again, or will not have any. */
+  #release(receiver: string, from: string): void {
+    const sender = this.#ports.get(from);
+    if (sender === undefined || !sender.heldBy.delete(receiver)) return;
+    if (sender.heldBy.size > 0 || sender.descriptor === null) return;
+    // Its turn comes with the next round of the poller: not in the middle of
+    // what is under way.
+    this.#options.poller.rearm(sender.descriptor);
+  }
+
+  #flushTouched(): void {
+    for (const port of this.#touched) {
+      this.#touched.delete(port);
+      this.#flush(port);
+    }
+  }
+
+  #flush(port: SwitchPort): void {
+    const isMore = port.flush(this.#options.nowMs());
+    if (isMore && port.descriptor !== null) {
+      this.#options.poller.rearm(port.descriptor);
+    }
+  }
+
+  #say(level: "problem" | "notice" | "detail", text: string): void {
+    this.#options.onMessage(level, text);
+  }
+}
+
+function noRefusals(): Record<RefusalReason, number> {
+  return Object.fromEntries(
+    REFUSAL_REASONS.map((reason) => [reason, 0]),
+  ) as Record<RefusalReason, number>;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Makes the folder if need be, judges it, and locks it for one switch. */
+function takeFolder(path: string): number {
+  try {
+    Deno.mkdirSync(path, { mode: FOLDER_MODE });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const folder = open(path, ["directory"]);
+  try {
+    const { mode, userId } = status(folder);
+    const isOurs = userId === Deno.uid() || userId === 0;
+    if (!isOurs || (mode & 0o022) !== 0) {
+      throw new SystemError({
+        syscall: "open",
+        errno: EPERM,
+        path,
+        detail: `mode 0${mode.toString(8)} and owner ${userId}, ` +
+          "expected a folder of our own that nobody else may write in",
+      });
+    }
+    if (!tryLock(folder)) {
+      throw new SystemError({
+        syscall: "flock",
+        errno: EBUSY,
+        path,
+        detail: "another switch is at work there",
+      });
+    }
+    return folder;
+  } catch (error) {
+    close(folder);
+    throw error;
+  }
+}
+
+const EPERM = 1;
+const EBUSY = 16;
