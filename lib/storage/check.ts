@@ -303,25 +303,13 @@ function checkEvents(metadata: RecoveredMetadata): Finding[] {
           expected: "a valid record or zeros: a torn write, or a lost record",
           repairable: true,
         });
-      } else if (
-        content.kind === "empty" && (block.vouched[slot] ?? 0) !== 0
-      ) {
-        findings.push({
-          ...about,
-          severity: "info",
-          offset,
-          message:
-            `slot ${slot} is empty, but the trailer vouches for a record`,
-          expected: "the record: it is lost",
-          repairable: false,
-        });
       } else if (content.kind === "record" && content.sequence === null) {
         findings.push({
           ...about,
           severity: "info",
           offset,
           message: `slot ${slot} holds a record without a number`,
-          expected: "a trailer that vouches for it: other software wrote it",
+          expected: "a trailer behind it: other software wrote it",
           repairable: false,
         });
       }

@@ -1,14 +1,14 @@
 /**
  * Makes changed metadata blocks durable: chooses which goes through the journal
  * block, which in place, and how few flushes that takes. It knows the journal's
- * state and nothing of what the blocks mean. Imports `lib/wire` (the journal's
- * layout) and the device.
+ * state and little of what the blocks mean. Imports `lib/wire` (the journal's
+ * layout), the device and the event block.
  *
  * The states of the journal, and what a change of block B does in each:
  *
- * - **spent**: every block is up to date in place. A change that could harm a
- *   neighbour is written to the journal, flush: it is durable, and the journal
- *   is *ahead*. A change that can harm nobody is written in place, and the
+ * - **spent**: every block is up to date in place. A change that could do harm
+ *   if it were torn is written to the journal, flush: it is durable, and the
+ *   journal is *ahead*. A change that can do none is written in place, and the
  *   journal is wiped in the same flush, so that its image never gets so old
  *   that it could be taken for news.
  * - **ahead** for B: the journal holds the only up-to-date copy of B. A change
@@ -18,6 +18,14 @@
  *   that can harm nobody, flush; then as above.
  *
  * A run of appends therefore costs one write and one flush each.
+ *
+ * Harm is of two kinds. A torn block can lose what it holds beside the change.
+ * And a block of the event ring that is started over can show an old record
+ * under a new number, or a new one under an old number; so it goes through the
+ * journal, which carries the CRCs of the old records besides. Where a commit
+ * starts several such blocks, those that the journal has no room for are filled
+ * with zeros in a flush that is due anyway, since their records have been given
+ * up by this very commit; over zeros there is nothing to mix.
  *
  * When a flush fails, it does not say which block was to blame, and a second
  * flush may succeed without the data. So every block of the round is written
@@ -29,6 +37,7 @@
 
 import { encodeJournal, JournalKind } from "../wire/journal.ts";
 import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
+import { recordCrcsOf } from "./event_block.ts";
 import { DATA_PRODUCT_FIRST_BLOCK, EVENT_FIRST_BLOCK } from "./layout.ts";
 
 /** A changed metadata block. */
@@ -37,8 +46,13 @@ export interface BlockChange {
   readonly block: number;
   /** The whole new content, 512 bytes. */
   readonly image: Uint8Array<ArrayBuffer>;
-  /** Whether a torn write of it could harm anything that is acknowledged. */
+  /** Whether a torn write of it could do harm. */
   readonly protect: boolean;
+  /**
+   * For a block of the event ring that is started over: the CRCs of the records
+   * that stand there and have been given up; null for any other.
+   */
+  readonly replacedCrcs: readonly number[] | null;
   /** Whether the block will probably be changed again next. */
   readonly again: boolean;
 }
@@ -49,6 +63,8 @@ export interface PendingImage {
   readonly block: number;
   /** The whole content, 512 bytes. */
   readonly image: Uint8Array<ArrayBuffer>;
+  /** The CRCs of the records that it takes the place of, if there are any. */
+  readonly replacedCrcs?: readonly number[];
 }
 
 /** Counters of a {@linkcode Committer}, since it was made. */
@@ -90,7 +106,7 @@ interface Write {
  * const committer = new Committer(device, { journalBlock: 39, pending: null });
  * const image = new Uint8Array(512);
  * const result = await committer.commit([
- *   { block: 17, image, protect: true, again: false },
+ *   { block: 17, image, protect: true, replacedCrcs: null, again: false },
  * ]);
  * assertEquals(result.failed.size, 0);
  * assertEquals(committer.pending?.block, 17);
@@ -233,31 +249,51 @@ export class Committer {
     const waiting: BlockChange[] = [];
     let journaled: BlockChange | undefined;
     let wiped = false;
+    const putOff = (change: BlockChange) => {
+      if (change.replacedCrcs === null) {
+        waiting.push(change);
+        return;
+      }
+      const image = new Uint8Array(BLOCK_SIZE_BYTES);
+      writes.push({ block: change.block, image });
+      waiting.push({ ...change, protect: false, replacedCrcs: null });
+    };
 
     if (journalBlock === null) {
       writes.push(...changes);
     } else if (pending !== null) {
-      const change = changes.find((other) => other.block === pending.block);
+      const change = changes.find((other) =>
+        other.block === pending.block && isTellable(other, pending)
+      );
       // With nothing to write the journal may stay ahead.
       if (changes.length > 0) writes.push(change ?? pending);
       for (const other of changes) {
         if (other === change) continue;
-        (other.protect ? waiting : writes).push(other);
+        if (other.block === pending.block) waiting.push(other);
+        else if (other.protect) putOff(other);
+        else writes.push(other);
       }
     } else {
-      journaled = changes.find((change) => change.protect) ??
+      journaled = changes.find((change) =>
+        change.protect && change.replacedCrcs === null
+      ) ?? changes.find((change) =>
+        change.protect
+      ) ??
         changes.find((change) => change.again);
       for (const other of changes) {
         if (other === journaled) continue;
-        (other.protect ? waiting : writes).push(other);
+        if (other.protect) putOff(other);
+        else writes.push(other);
       }
       if (journaled !== undefined) {
-        const image = encodeJournal({
-          kind: journalKindOf(journaled.block),
-          targetBlock: journaled.block,
-          image: journaled.image,
-        });
-        writes.push({ block: journalBlock, image });
+        const { block, image, replacedCrcs } = journaled;
+        const entry = {
+          kind: journalKindOf(block),
+          targetBlock: block,
+          image,
+          ...(replacedCrcs === null ? {} : { replacedCrcs }),
+        };
+        writes.push({ block: journalBlock, image: encodeJournal(entry) });
       } else if (this.#spent && writes.length > 0) {
         wiped = true;
         writes.push({
@@ -269,6 +305,10 @@ export class Committer {
 
     await this.#write(writes, result, flushAll);
 
+    for (const block of failed.keys()) {
+      const index = waiting.findIndex((change) => change.block === block);
+      if (index >= 0) waiting.splice(index, 1);
+    }
     if (journalBlock !== null && failed.has(journalBlock)) {
       // Without a journal we go on with the weaker guarantee.
       failed.delete(journalBlock);
@@ -278,7 +318,12 @@ export class Committer {
       return waiting;
     }
     if (journaled !== undefined) {
-      this.#pending = { block: journaled.block, image: journaled.image };
+      const { block, image, replacedCrcs } = journaled;
+      this.#pending = {
+        block,
+        image,
+        ...(replacedCrcs === null ? {} : { replacedCrcs }),
+      };
       this.#spent = false;
     } else if (pending !== null && changes.length > 0) {
       if (failed.has(pending.block)) {
@@ -341,6 +386,22 @@ export class Committer {
       }
     }
   }
+}
+
+/**
+ * Whether a change of the pending block could be told from what stands there,
+ * were it torn. A record that is the same as the old one in its slot could not,
+ * nor could a block that is started over already (there is no other to use); so
+ * the pending image is put in place without them first.
+ */
+function isTellable(change: BlockChange, pending: PendingImage): boolean {
+  const { replacedCrcs } = pending;
+  if (change.replacedCrcs !== null) return false;
+  if (replacedCrcs === undefined) return true;
+  const before = recordCrcsOf(pending.image);
+  return recordCrcsOf(change.image).every((crc, slot) =>
+    crc === before[slot] || crc !== replacedCrcs[slot]
+  );
 }
 
 /** Joins writes of neighbouring blocks: one call costs less than two. */

@@ -1,8 +1,9 @@
 /**
- * One block of the event ring as a value: six slots and a trailer. The trailer
- * gives the block its place in the order and vouches for each record with a
- * copy of that record's CRC, so that a block in which old and new records are
- * mixed by a torn write can't give a record a number that is not its own.
+ * One block of the event ring as a value: six slots and a trailer, which gives
+ * the block its place in the order and each record its number. The trailer says
+ * nothing of the records' content, so a block in which old and new records are
+ * mixed by a torn write would give some a number that is not their own: the
+ * writer never lets that happen where the journal can't tell it afterwards.
  * Imports `lib/wire`.
  *
  * @module
@@ -31,7 +32,7 @@ export type EventSlot =
     readonly record: EventRecord;
     /** The record's own CRC. */
     readonly crc: number;
-    /** The number that the trailer vouches for, or null. */
+    /** The number that the trailer gives it, or null without a valid trailer. */
     readonly sequence: bigint | null;
   }
   | { readonly kind: "damaged"; readonly reason: string };
@@ -43,16 +44,13 @@ export interface EventBlock {
   /** The number of the first record, or null without a valid trailer. */
   readonly firstSequence: bigint | null;
   /**
-   * How the trailer stands: `vouching` with CRC copies; `plain` without them
-   * although there are records (written by other software that knows only the
-   * sequence number); `none` if the trailer is all zero; `damaged` otherwise.
+   * How the trailer stands: `valid`; `none` if it is all zero (written by other
+   * software, or never); `damaged` if it is anything else. A right CRC over
+   * bytes that should be zero and are not makes no valid trailer: whoever wrote
+   * that may mean something else by the number, too.
    */
-  readonly trailer: "vouching" | "plain" | "none" | "damaged";
-  /** The CRC copies of the trailer, 0 where it vouches for nothing. */
-  readonly vouched: readonly number[];
+  readonly trailer: "valid" | "none" | "damaged";
 }
-
-const NONE: readonly number[] = [0, 0, 0, 0, 0, 0];
 
 /**
  * Reads an event block. Never throws, whatever the bytes.
@@ -73,41 +71,38 @@ const NONE: readonly number[] = [0, 0, 0, 0, 0, 0];
 export function readEventBlock(image: Uint8Array): EventBlock {
   const trailerBytes = image.subarray(EVENT_TRAILER_OFFSET, BLOCK_SIZE_BYTES);
   let firstSequence: bigint | null = null;
-  let vouched = NONE;
   let trailer: EventBlock["trailer"] = "none";
   if (!isZero(trailerBytes)) {
     try {
-      const decoded = decodeEventTrailer(trailerBytes);
-      firstSequence = decoded.sequence;
-      vouched = decoded.recordCrcs;
-      trailer = "vouching";
+      firstSequence = decodeEventTrailer(trailerBytes).sequence;
+      trailer = "valid";
     } catch {
       trailer = "damaged";
     }
   }
-  const records = Array.from(
+  const slots = Array.from(
     { length: EVENTS_PER_BLOCK },
-    (_, index) => readEventSlot(image, index),
+    (_, index) =>
+      readEventSlot(
+        image,
+        index,
+        firstSequence === null ? null : firstSequence + BigInt(index),
+      ),
   );
-  if (
-    trailer === "vouching" && vouched.every((crc) => crc === 0) &&
-    records.some((slot) => slot.kind !== "empty")
-  ) trailer = "plain";
-  const slots = records.map((slot, index): EventSlot => {
-    if (slot.kind !== "record" || firstSequence === null) return slot;
-    const known = trailer === "plain" || vouched[index] === slot.crc;
-    return known ? { ...slot, sequence: firstSequence + BigInt(index) } : slot;
-  });
-  return { slots, firstSequence, trailer, vouched };
+  return { slots, firstSequence, trailer };
 }
 
-function readEventSlot(image: Uint8Array, index: number): EventSlot {
+function readEventSlot(
+  image: Uint8Array,
+  index: number,
+  sequence: bigint | null,
+): EventSlot {
   const start = index * EVENT_RECORD_SIZE_BYTES;
   const bytes = image.subarray(start, start + EVENT_RECORD_SIZE_BYTES);
   if (isZero(bytes)) return { kind: "empty" };
   try {
     const record = decodeEventRecord(bytes);
-    return { kind: "record", record, crc: recordCrc(bytes), sequence: null };
+    return { kind: "record", record, crc: slotCrc(image, index), sequence };
   } catch (error) {
     return {
       kind: "damaged",
@@ -116,9 +111,33 @@ function readEventSlot(image: Uint8Array, index: number): EventSlot {
   }
 }
 
-function recordCrc(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    .getUint32(EVENT_RECORD_SIZE_BYTES - 4);
+/** What stands in a slot in the place of the record's CRC. */
+function slotCrc(image: Uint8Array, index: number): number {
+  const at = (index + 1) * EVENT_RECORD_SIZE_BYTES - 4;
+  return new DataView(image.buffer, image.byteOffset, image.byteLength)
+    .getUint32(at);
+}
+
+/**
+ * The CRCs of a block's slots as they stand, unjudged: what the journal keeps of
+ * a block that is started over.
+ *
+ * @param image The 512 bytes of the block.
+ * @returns Six CRCs, 0 for an empty slot.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { recordCrcsOf } from "./event_block.ts";
+ *
+ * assertEquals(recordCrcsOf(new Uint8Array(512)), [0, 0, 0, 0, 0, 0]);
+ * ```
+ */
+export function recordCrcsOf(image: Uint8Array): number[] {
+  return Array.from(
+    { length: EVENTS_PER_BLOCK },
+    (_, index) => slotCrc(image, index),
+  );
 }
 
 /**
@@ -126,7 +145,7 @@ function recordCrc(bytes: Uint8Array): number {
  *
  * @param firstSequence The number of the record in slot 0.
  * @param records The records by slot; null for an empty slot.
- * @returns 512 bytes with a trailer that vouches for each record.
+ * @returns 512 bytes with a trailer.
  *
  * @example
  * ```ts
@@ -141,115 +160,37 @@ export function buildEventBlock(
   firstSequence: bigint,
   records: readonly (EventRecord | null)[],
 ): Uint8Array<ArrayBuffer> {
-  const image = new Uint8Array(BLOCK_SIZE_BYTES);
-  const recordCrcs = [...NONE];
+  const image = startEventBlock(firstSequence);
   for (let index = 0; index < EVENTS_PER_BLOCK; index++) {
     const record = records[index] ?? null;
     if (record === null) continue;
-    const bytes = encodeEventRecord(record);
-    recordCrcs[index] = recordCrc(bytes);
-    image.set(bytes, index * EVENT_RECORD_SIZE_BYTES);
+    image.set(encodeEventRecord(record), index * EVENT_RECORD_SIZE_BYTES);
   }
-  image.set(
-    encodeEventTrailer({ sequence: firstSequence, recordCrcs }),
-    EVENT_TRAILER_OFFSET,
-  );
   return image;
 }
 
-/** What the trailer of a block says. */
-export interface TrailerState {
-  /** The number of the record in slot 0. */
-  readonly firstSequence: bigint;
-  /** The CRC copies, 0 where the trailer vouches for nothing. */
-  readonly recordCrcs: readonly number[];
-}
-
 /**
- * Puts one record into an event block. The trailer is left to
- * {@linkcode sealEventBlock}.
+ * The image of an event block without records. Records are put behind one
+ * another, at multiples of 76 bytes; the trailer stays as it is.
  *
- * @param image The block's image; changed in place.
- * @param slot The empty slot that the record goes to, 0..5.
- * @param record The 76 bytes of the record.
- * @returns The record's CRC, for the trailer.
+ * @param firstSequence The number of the record that goes to slot 0.
+ * @returns 512 bytes with a trailer.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { encodeEventRecord } from "../wire/event.ts";
- * import { addToEventBlock, readEventBlock, sealEventBlock } from "./event_block.ts";
+ * import { readEventBlock, startEventBlock } from "./event_block.ts";
  *
- * const image = new Uint8Array(512);
- * const record = encodeEventRecord({
- *   timestamp: 5,
- *   severity: 1,
- *   eventCode: 2,
- *   payload: new Uint8Array([3]),
- * });
- * const recordCrcs = [addToEventBlock(image, 0, record), 0, 0, 0, 0, 0];
- * sealEventBlock(image, { firstSequence: 9n, recordCrcs });
- * assertEquals(readEventBlock(image).firstSequence, 9n);
+ * assertEquals(readEventBlock(startEventBlock(9n)).firstSequence, 9n);
  * ```
  */
-export function addToEventBlock(
-  image: Uint8Array,
-  slot: number,
-  record: Uint8Array,
-): number {
-  image.set(record, slot * EVENT_RECORD_SIZE_BYTES);
-  return recordCrc(record);
-}
-
-/**
- * Writes the trailer of an event block.
- *
- * @param image The block's image; changed in place.
- * @param trailer What the trailer shall say.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { readEventBlock, sealEventBlock } from "./event_block.ts";
- *
- * const image = new Uint8Array(512);
- * sealEventBlock(image, { firstSequence: 9n, recordCrcs: [0, 0, 0, 0, 0, 0] });
- * assertEquals(readEventBlock(image).firstSequence, 9n);
- * ```
- */
-export function sealEventBlock(
-  image: Uint8Array,
-  trailer: TrailerState,
-): void {
-  const { firstSequence, recordCrcs } = trailer;
+export function startEventBlock(
+  firstSequence: bigint,
+): Uint8Array<ArrayBuffer> {
+  const image = new Uint8Array(BLOCK_SIZE_BYTES);
   image.set(
-    encodeEventTrailer({ sequence: firstSequence, recordCrcs }),
+    encodeEventTrailer({ sequence: firstSequence }),
     EVENT_TRAILER_OFFSET,
   );
-}
-
-/**
- * Whether a block has a valid trailer that vouches for no record, so that it
- * would number whatever records a torn write leaves beside it.
- *
- * @param image The 512 bytes of the block.
- * @returns False if there is no valid trailer.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { buildEventBlock, isTrailerUnvouching } from "./event_block.ts";
- *
- * assertEquals(isTrailerUnvouching(new Uint8Array(512)), false);
- * assertEquals(isTrailerUnvouching(buildEventBlock(1n, [])), true);
- * ```
- */
-export function isTrailerUnvouching(image: Uint8Array): boolean {
-  const bytes = image.subarray(EVENT_TRAILER_OFFSET, BLOCK_SIZE_BYTES);
-  if (isZero(bytes)) return false;
-  try {
-    return decodeEventTrailer(bytes).recordCrcs.every((crc) => crc === 0);
-  } catch {
-    return false;
-  }
+  return image;
 }

@@ -4,8 +4,7 @@
  * the volume's writer carries out what it plans. Imports `lib/wire` and the
  * room's event block.
  *
- * Records with a sequence number (their block's trailer vouches for them) are in
- * that order. Records without one (other software wrote them) are in the order
+ * Records with a sequence number (their block has a trailer) are in that order. Records without one (other software wrote them) are in the order
  * of their timestamps, and the two rows are merged by timestamp without changing
  * either. When the newest record has no number, or the newest block holds
  * something that we did not write, an append starts a fresh block.
@@ -18,21 +17,20 @@
 
 import {
   encodeEventRecord,
+  EVENT_RECORD_SIZE_BYTES,
   eventLayout,
   type EventRecord,
 } from "../wire/event.ts";
 import {
-  addToEventBlock,
   type EventBlock,
   EVENTS_PER_BLOCK,
-  isTrailerUnvouching,
   readEventBlock,
-  sealEventBlock,
-  type TrailerState,
+  recordCrcsOf,
+  startEventBlock,
 } from "./event_block.ts";
-import { BLOCK_SIZE_BYTES } from "./device.ts";
 import { StorageError } from "./error.ts";
 import { EVENT_BLOCK_COUNT } from "./layout.ts";
+import { isZero } from "./parameters.ts";
 
 /** A record in the ring. */
 export interface StoredEvent extends EventRecord {
@@ -50,8 +48,6 @@ export interface StoredEvent extends EventRecord {
 const PAYLOAD_LENGTH_OFFSET = eventLayout.offsetOf("payloadLength");
 const PAYLOAD_OFFSET = eventLayout.offsetOf("payload");
 
-const NO_CRCS: readonly number[] = [0, 0, 0, 0, 0, 0];
-
 /** Where the next record goes: the newest block, and how much of it is taken. */
 export interface Head {
   /** The block, counted from the ring's first. */
@@ -60,8 +56,6 @@ export interface Head {
   readonly firstSequence: bigint;
   /** The next slot to fill; 6 when the block is full. */
   readonly used: number;
-  /** What the block's trailer vouches for. */
-  readonly recordCrcs: readonly number[];
 }
 
 /**
@@ -170,14 +164,13 @@ export class EventRing {
   }
 
   /**
-   * Whether starting this block over may be torn without a record being taken
-   * for another: its trailer vouches for what it holds, or it has none. (A
-   * trailer that vouches for nothing would number the new records with the old
-   * numbers.)
+   * The CRCs of the records that starting this block over would replace, or
+   * null if it holds nothing but zeros: then a torn write of the new block can't
+   * show an old record under a new number, or a new one under an old number.
    */
-  isFree(ringBlock: number): boolean {
+  replacedCrcs(ringBlock: number): readonly number[] | null {
     const image = this.#images[ringBlock];
-    return !image || !isTrailerUnvouching(image);
+    return !image || isZero(image) ? null : recordCrcsOf(image);
   }
 
   /** Starts a batch of appends on top of the durable state. */
@@ -261,15 +254,11 @@ export class EventRing {
         head === null || block.firstSequence > head.firstSequence ||
         (block.firstSequence === head.firstSequence && used > head.used)
       ) {
-        const open = isOpen(block) && !this.#unusable.has(ringBlock);
+        const open = !this.#unusable.has(ringBlock);
         head = {
           ringBlock,
           firstSequence: block.firstSequence,
           used: open ? used : EVENTS_PER_BLOCK,
-          // A plain trailer numbers all records; the next one vouches for them.
-          recordCrcs: block.trailer === "plain"
-            ? block.slots.map((slot) => slot.kind === "record" ? slot.crc : 0)
-            : block.vouched,
         };
       }
       if (end > next) next = end;
@@ -297,21 +286,9 @@ export class EventRing {
   }
 }
 
-/** Slots that are taken, vouched for or in the way: up to the last such slot. */
+/** Slots that are taken or in the way: up to the last such slot. */
 function usedSlots(block: EventBlock): number {
-  for (let slot = EVENTS_PER_BLOCK - 1; slot >= 0; slot--) {
-    if (block.slots[slot]?.kind !== "empty" || block.vouched[slot] !== 0) {
-      return slot + 1;
-    }
-  }
-  return 0;
-}
-
-/** Whether appends may go on in this block: nothing in it is foreign or torn. */
-function isOpen(block: EventBlock): boolean {
-  return block.slots.every((slot) =>
-    slot.kind !== "record" || slot.sequence !== null
-  );
+  return block.slots.findLastIndex((slot) => slot.kind !== "empty") + 1;
 }
 
 function mergeByTimestamp(
@@ -337,7 +314,6 @@ function mergeByTimestamp(
 export class EventBatch {
   readonly #ring: EventRing;
   readonly #changes = new Map<number, Uint8Array<ArrayBuffer>>();
-  readonly #trailers = new Map<number, TrailerState>();
   /** The blocks that this batch starts over. */
   readonly started = new Set<number>();
   /** The records of this batch, in order. */
@@ -358,14 +334,8 @@ export class EventBatch {
     this.nextSequence = ring.nextSequence;
   }
 
-  /** The new images of the changed blocks (0..15), trailers included. */
+  /** The new images of the changed blocks (0..15). */
   changes(): ReadonlyMap<number, Uint8Array<ArrayBuffer>> {
-    // One trailer for each block, however many records it got.
-    for (const [ringBlock, trailer] of this.#trailers) {
-      const image = this.#changes.get(ringBlock);
-      if (image !== undefined) sealEventBlock(image, trailer);
-    }
-    this.#trailers.clear();
     return this.#changes;
   }
 
@@ -390,28 +360,21 @@ export class EventBatch {
         throw new StorageError("EIO", "no block of the event ring is usable");
       }
       if (this.#changes.has(ringBlock)) return null;
-      head = {
-        ringBlock,
-        firstSequence: this.nextSequence,
-        used: 0,
-        recordCrcs: NO_CRCS,
-      };
+      head = { ringBlock, firstSequence: this.nextSequence, used: 0 };
       this.started.add(ringBlock);
-      this.#changes.set(ringBlock, new Uint8Array(BLOCK_SIZE_BYTES));
+      this.#changes.set(ringBlock, startEventBlock(head.firstSequence));
     }
     const { ringBlock, firstSequence, used } = head;
-    const recordCrcs = head.recordCrcs.slice();
     let image = this.#changes.get(ringBlock);
     if (image === undefined) {
-      image = new Uint8Array(BLOCK_SIZE_BYTES);
-      image.set(this.#ring.image(ringBlock) ?? image);
+      image = this.#ring.image(ringBlock)?.slice() ??
+        startEventBlock(firstSequence);
       this.#changes.set(ringBlock, image);
     }
-    recordCrcs[used] = addToEventBlock(image, used, bytes);
-    this.#trailers.set(ringBlock, { firstSequence, recordCrcs });
+    image.set(bytes, used * EVENT_RECORD_SIZE_BYTES);
     const sequence = firstSequence + BigInt(used);
     this.nextSequence = sequence + 1n;
-    this.head = { ringBlock, firstSequence, used: used + 1, recordCrcs };
+    this.head = { ringBlock, firstSequence, used: used + 1 };
     this.appended.push({
       timestamp: record.timestamp,
       severity: record.severity,

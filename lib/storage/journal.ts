@@ -27,7 +27,6 @@ import type { EventRecord } from "../wire/event.ts";
 import {
   buildEventBlock,
   type EventBlock,
-  EVENTS_PER_BLOCK,
   type EventSlot,
   readEventBlock,
 } from "./event_block.ts";
@@ -107,6 +106,8 @@ function isSuperseded(
  * @param inPlace The block as it stands, or null if it can't be read.
  * @param ring The other blocks of the ring as they stand: a block that was
  * moved off a bad sector counts as being in place.
+ * @param replacedCrcs The CRCs of the records that stood there when the block
+ * was started over, by slot; none if it was not, or held nothing.
  * @returns The image to write in place, or null if nothing is missing there.
  *
  * @example
@@ -126,6 +127,7 @@ export function recoverEventBlock(
   journal: Uint8Array<ArrayBuffer>,
   inPlace: Uint8Array<ArrayBuffer> | null,
   ring: readonly (EventBlock | null)[],
+  replacedCrcs: readonly number[] = [],
 ): Uint8Array<ArrayBuffer> | null {
   const saved = readEventBlock(journal);
   const first = saved.firstSequence;
@@ -145,27 +147,25 @@ export function recoverEventBlock(
     return null;
   }
   const sameLap = standing.firstSequence === first;
-  if (sameLap && holdsAll(standing, saved) && !hasRemains(standing, saved)) {
-    return null;
-  }
   // With only the trailer lost and every saved record in its slot, the further
   // records can only be later appends to the same block.
   const trailerLost = standing.trailer === "damaged" &&
     saved.slots.every((slot, index) =>
       slot.kind !== "record" || isSameRecord(slot, standing.slots[index])
     );
-  const records: (EventRecord | null)[] = [];
-  for (let index = 0; index < EVENTS_PER_BLOCK; index++) {
-    const slot = saved.slots[index];
+  let missing = !sameLap || !holdsAll(standing, saved);
+  const records = saved.slots.map((slot, index): EventRecord | null => {
+    if (slot.kind === "record") return slot.record;
     const other = standing.slots[index];
-    if (slot?.kind === "record") records.push(slot.record);
-    else if (
-      other?.kind === "record" &&
-      (trailerLost || (sameLap && other.sequence !== null))
-    ) records.push(other.record);
-    else records.push(null);
-  }
-  return buildEventBlock(first, records);
+    if (other?.kind !== "record") return null;
+    // What stood there before the block was started over has no number now.
+    const isOurs = (sameLap || trailerLost) &&
+      other.crc !== replacedCrcs[index];
+    if (isOurs) return other.record;
+    missing = true;
+    return null;
+  });
+  return missing ? buildEventBlock(first, records) : null;
 }
 
 function isSameRecord(
@@ -174,21 +174,6 @@ function isSameRecord(
 ): boolean {
   return other?.kind === "record" && other.crc === record.crc &&
     equals(other.record.payload, record.record.payload);
-}
-
-/**
- * Whether a block holds something behind the saved records that its trailer does
- * not know: what was there before the block was started over, left by a torn
- * write that got the trailer through. (After a clean close the journal is empty,
- * so this can't be the work of other software.)
- */
-function hasRemains(block: EventBlock, saved: EventBlock): boolean {
-  return block.slots.some((slot, index) =>
-    saved.slots[index]?.kind !== "record" && slot.kind !== "empty" &&
-    block.vouched[index] === 0
-  ) || block.slots.some((slot) =>
-    slot.kind === "record" && slot.sequence === null
-  );
 }
 
 /** Whether `block` holds each record of `saved`, under the same number. */

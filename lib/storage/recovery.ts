@@ -186,7 +186,13 @@ export async function recover(
     unreadable.delete(targetBlock);
   };
   adopt();
-  const pending = { block: targetBlock, image: decision };
+  const pending = {
+    block: targetBlock,
+    image: decision,
+    ...(record.replacedCrcs === undefined
+      ? {}
+      : { replacedCrcs: record.replacedCrcs }),
+  };
   if (readOnly) return done("ahead", targetBlock, pending);
   try {
     await device.write(targetBlock, decision);
@@ -241,7 +247,7 @@ async function decide(
   record: JournalEntry,
   metadata: Pick<RecoveredMetadata, "parameterImages" | "eventImages">,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
-  const { targetBlock, image } = record;
+  const { targetBlock, image, replacedCrcs } = record;
   const { parameterImages, eventImages } = metadata;
   if (targetBlock < EVENT_FIRST_BLOCK) {
     return recoverParameterBlock(
@@ -259,6 +265,7 @@ async function decide(
           ? null
           : readEventBlock(other)
       ),
+      replacedCrcs,
     );
   }
   const [standing] = await readBlocks(device, targetBlock, 1);

@@ -157,7 +157,7 @@ async function repairStores(
   const committer = new Committer(device, { journalBlock, pending: null });
   for (const [block, image] of repairedBlocks(metadata)) {
     const { failed } = await committer.commit([
-      { block, image, protect: true, again: false },
+      { block, image, protect: true, replacedCrcs: null, again: false },
     ]);
     const settled = await committer.settle();
     const [failure] = [...failed, ...settled.failed];

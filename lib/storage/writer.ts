@@ -319,17 +319,26 @@ export class Writer {
     const changes: BlockChange[] = [];
     for (const [index, image] of batch.events.changes()) {
       const { head, started } = batch.events;
+      const isStarted = started.has(index);
+      const replacedCrcs = isStarted ? events.replacedCrcs(index) : null;
       changes.push({
         block: EVENT_FIRST_BLOCK + index,
         image,
-        protect: !started.has(index) || !events.isFree(index),
+        protect: !isStarted || replacedCrcs !== null,
+        replacedCrcs,
         again: head?.ringBlock === index && head.used < 6,
       });
     }
     for (const [index, image] of batch.parameters.changes()) {
       const block = PARAMETER_FIRST_BLOCK + index;
       const protect = !parameters.isFree(index);
-      changes.push({ block, image, protect, again: false });
+      changes.push({
+        block,
+        image,
+        protect,
+        replacedCrcs: null,
+        again: false,
+      });
     }
     return changes;
   }
@@ -360,7 +369,7 @@ export class Writer {
     const { committer } = this.#options;
     const { block, image } = change;
     let { failed } = await committer.commit([
-      { block, image, protect: true, again: false },
+      { block, image, protect: true, replacedCrcs: null, again: false },
     ]);
     if (committer.pending?.block === block) {
       ({ failed } = await committer.settle());
@@ -429,6 +438,7 @@ export class Writer {
         block: PARAMETER_FIRST_BLOCK + block,
         image,
         protect: false,
+        replacedCrcs: null,
         again: false,
       });
     }

@@ -15,7 +15,6 @@ import {
   reserved,
   u16,
   u32,
-  u32List,
   u64,
 } from "./fields.ts";
 
@@ -58,12 +57,6 @@ export interface EventRecord {
 export interface EventTrailer {
   /** 0x1C8 u64: the number of the block's first record, from 1 since format. */
   readonly sequence: bigint;
-  /**
-   * 0x1D0 6 x u32 `record_crcs`: a copy of the CRC of each record that the
-   * trailer vouches for, 0 for the others. A torn write can leave an old record
-   * beside a new trailer; without its CRC here it can't take a new number.
-   */
-  readonly recordCrcs: readonly number[];
 }
 
 /** The field table of an event record. */
@@ -83,12 +76,16 @@ export const eventLayout: Layout<EventRecord, EventRecord> = defineLayout(
   },
 );
 
-/** The field table of the trailer; offsets count from {@linkcode EVENT_TRAILER_OFFSET}. */
+/**
+ * The field table of the trailer; offsets count from
+ * {@linkcode EVENT_TRAILER_OFFSET}. The 44 bytes behind the number are zero; a
+ * trailer with anything else there is none of ours, whatever its CRC says, and
+ * the block's records have no numbers.
+ */
 export const eventTrailerLayout: Layout<EventTrailer, EventTrailer> =
   defineLayout("event trailer", EVENT_TRAILER_SIZE_BYTES, {
     sequence: u64(0x00),
-    recordCrcs: u32List(0x08, EVENT_RECORDS_PER_BLOCK),
-    reserved: reserved(0x20, 20),
+    reserved: reserved(0x08, 44),
     crc32: crc32cOver(0x34, 0x00, 0x34),
   });
 
@@ -151,7 +148,7 @@ export function decodeEventRecord(bytes: Uint8Array): EventRecord {
  * import { assertEquals } from "@std/assert";
  * import { decodeEventTrailer, encodeEventTrailer } from "./event.ts";
  *
- * const trailer = { sequence: 13n, recordCrcs: [1, 2, 3, 4, 5, 0] };
+ * const trailer = { sequence: 13n };
  * assertEquals(decodeEventTrailer(encodeEventTrailer(trailer)), trailer);
  * ```
  */
@@ -162,7 +159,7 @@ export function encodeEventTrailer(
 }
 
 /**
- * Reads and judges a trailer.
+ * Reads and judges a trailer: its CRC, and that the bytes between are zero.
  *
  * @param bytes Any bytes.
  * @returns The trailer.

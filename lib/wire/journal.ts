@@ -10,6 +10,10 @@
  * that would not come back byte for byte, because something in it is damaged, is
  * refused: the caller clears the damaged slot first.
  *
+ * Beside the image of an event block that is started over stand the CRCs of the
+ * records that it takes the place of. A torn write can leave such a record beside
+ * the new trailer, which would number it; here is written which ones those are.
+ *
  * @module
  */
 
@@ -67,6 +71,11 @@ export interface JournalEntry {
   readonly targetBlock: number;
   /** The block's full content, 512 bytes. */
   readonly image: Uint8Array<ArrayBuffer>;
+  /**
+   * For an event block that is started over: the CRCs of the six records that
+   * stand there still, 0 where there is none. Absent if there are none at all.
+   */
+  readonly replacedCrcs?: readonly number[];
 }
 
 const PAYLOAD_OFFSET = 0x04;
@@ -117,8 +126,8 @@ export interface JournaledEvents {
   readonly records: Uint8Array;
   /** The trailer's number of the first record. */
   readonly sequence: bigint;
-  /** The trailer's copies of the records' CRCs. */
-  readonly recordCrcs: readonly number[];
+  /** 0x1D0 6 x u32: CRCs of the records that the block takes the place of. */
+  readonly replacedCrcs: readonly number[];
 }
 
 /** The field table of a packed event block. */
@@ -126,7 +135,7 @@ export const journaledEventsLayout: Layout<JournaledEvents, JournaledEvents> =
   defineLayout("journaled events", 488, {
     records: bytes(0x00, EVENT_TRAILER_OFFSET),
     sequence: u64(0x1C8),
-    recordCrcs: u32List(0x1D0, EVENT_RECORDS_PER_BLOCK),
+    replacedCrcs: u32List(0x1D0, EVENT_RECORDS_PER_BLOCK),
   });
 
 /** A packed descriptor block. */
@@ -159,8 +168,8 @@ const LAST_PARAMETER_BLOCK = 16;
  * @param entry Which block, and its image.
  * @returns A fresh array.
  * @throws {WireError} If the kind and the block don't belong together, or the
- * image holds something damaged, which the compact form can't carry. A parameter
- * block may hold valid and all-zero entries and any last eight bytes; an event
+ * image holds something damaged, which the compact form can't carry, or replaces
+ * records in a block that has no trailer. A parameter block may hold valid and all-zero entries and any last eight bytes; an event
  * block may hold any record bytes and a valid or all-zero trailer; a descriptor block must
  * be valid.
  *
@@ -221,10 +230,9 @@ export function decodeJournal(block: Uint8Array): JournalEntry | null {
     return unpackDescriptor(targetBlock, occupied, payload);
   }
   judgeTarget(kind, targetBlock);
-  const image = kind === JournalKind.PARAMETERS
-    ? unpackParameters(occupied, payload)
-    : unpackEvents(occupied, payload);
-  return { kind, targetBlock, image };
+  return kind === JournalKind.PARAMETERS
+    ? { kind, targetBlock, image: unpackParameters(occupied, payload) }
+    : { kind, targetBlock, ...unpackEvents(occupied, payload) };
 }
 
 function judgeTarget(kind: JournalKind, targetBlock: number): void {
@@ -241,12 +249,15 @@ function judgeTarget(kind: JournalKind, targetBlock: number): void {
 function pack(
   entry: JournalEntry,
 ): { occupied: number; payload: Uint8Array } {
-  const { kind, targetBlock, image } = entry;
+  const { kind, targetBlock, image, replacedCrcs } = entry;
+  if (kind !== JournalKind.EVENTS && replacedCrcs !== undefined) {
+    throw refuse("replaced_crcs", replacedCrcs, "none for this kind");
+  }
   switch (kind) {
     case JournalKind.PARAMETERS:
       return packParameters(image);
     case JournalKind.EVENTS:
-      return packEvents(image);
+      return packEvents(image, replacedCrcs);
     case JournalKind.DESCRIPTOR: {
       dataProductBlockLayout.decode(image);
       const descriptor = image.subarray(0, DESCRIPTOR_BYTES);
@@ -314,41 +325,45 @@ function unpackParameters(
   return image;
 }
 
+const NO_CRCS: readonly number[] = [0, 0, 0, 0, 0, 0];
+
 function packEvents(
   image: Uint8Array,
+  replacedCrcs: readonly number[] = NO_CRCS,
 ): { occupied: number; payload: Uint8Array } {
   const records = image.subarray(0, EVENT_TRAILER_OFFSET);
   const trailer = image.subarray(EVENT_TRAILER_OFFSET);
-  if (isZero(trailer)) return { occupied: 1, payload: records };
-  // Judges it. What remains, the records, the number and the CRC copies, stands
-  // in the packed layout's order already.
-  eventTrailerLayout.decode(trailer);
-  const payload = image.subarray(0, journaledEventsLayout.sizeBytes);
-  return { occupied: 0, payload };
+  if (isZero(trailer)) {
+    if (replacedCrcs !== NO_CRCS) {
+      throw refuse("replaced_crcs", replacedCrcs, "none without a trailer");
+    }
+    return { occupied: 1, payload: records };
+  }
+  const { sequence } = eventTrailerLayout.decode(trailer);
+  const packed = { records, sequence, replacedCrcs };
+  return { occupied: 0, payload: journaledEventsLayout.encode(packed) };
 }
 
 function unpackEvents(
   occupied: number,
   payload: Uint8Array,
-): Uint8Array<ArrayBuffer> {
+): Pick<JournalEntry, "image" | "replacedCrcs"> {
   if (occupied > 1) throw refuse("occupied", occupied, "0 or 1 for events");
   const image = new Uint8Array(JOURNAL_SIZE_BYTES);
   if (occupied === 1) {
     judgePadding(payload, EVENT_TRAILER_OFFSET);
     image.set(payload.subarray(0, EVENT_TRAILER_OFFSET));
-    return image;
+    return { image };
   }
-  const { records, sequence, recordCrcs } = journaledEventsLayout.decode(
+  const { records, sequence, replacedCrcs } = journaledEventsLayout.decode(
     payload.subarray(0, journaledEventsLayout.sizeBytes),
   );
   judgePadding(payload, journaledEventsLayout.sizeBytes);
   image.set(records);
-  eventTrailerLayout.encodeInto(
-    { sequence, recordCrcs },
-    image,
-    EVENT_TRAILER_OFFSET,
-  );
-  return image;
+  eventTrailerLayout.encodeInto({ sequence }, image, EVENT_TRAILER_OFFSET);
+  return replacedCrcs.some((crc) => crc !== 0)
+    ? { image, replacedCrcs }
+    : { image };
 }
 
 function judgePadding(payload: Uint8Array, from: number): void {

@@ -76,6 +76,11 @@ const SABOTAGES: Readonly<Record<string, (steps: readonly Step[]) => Step[]>> =
       }
       return moved;
     },
+    "blocks of the event ring that are not cleared first": (steps) =>
+      steps.filter((step) =>
+        step.kind !== "write" || step.block < 17 || step.block > 32 ||
+        step.bytes.some((byte) => byte !== 0)
+      ),
     "writes in place that go nowhere": (steps) =>
       steps.filter((step) => step.kind !== "write" || step.block === 63),
   };

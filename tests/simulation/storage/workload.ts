@@ -11,7 +11,6 @@ import { formatVolume } from "../../../lib/storage/format.ts";
 import { BLOCK_SIZE_BYTES } from "../../../lib/storage/device.ts";
 import { MemoryBlockDevice } from "../../../lib/storage/memory_device.ts";
 import type { EventRecord } from "../../../lib/wire/event.ts";
-import { crc32c } from "../../../lib/wire/crc32c.ts";
 import { Prng } from "./prng.ts";
 import { RecordingDevice, type Step } from "./recording_device.ts";
 
@@ -63,7 +62,9 @@ export async function makeWorkload(seed: number): Promise<Workload> {
   const prng = new Prng(seed);
   const kind = KINDS[prng.below(KINDS.length)] ?? "mixed";
   const journal = !prng.chance(1, 8);
-  const base = await makeBase(prng, journal);
+  // Some records are identical: a log has many that are, and of some all.
+  const alike = prng.chance(1, 6) ? 5 : 1;
+  const base = await makeBase(prng, journal, alike);
   const groups: Operation[][] = [];
   const counts = { set: 0, append: 0, write: 0, checkpoint: 0 };
   // Bursts go beyond the eight operations, so that a batch spans blocks.
@@ -75,7 +76,7 @@ export async function makeWorkload(seed: number): Promise<Workload> {
       : Math.min(left, 1 + prng.below(burst ? 20 : 4));
     const group: Operation[] = [];
     for (let index = 0; index < size; index++) {
-      const operation = drawOperation(prng, kind, burst);
+      const operation = drawOperation(prng, kind, burst, alike);
       const limit = burst && operation.kind === "append" ? 24 : 8;
       if (counts[operation.kind]++ < limit) group.push(operation);
     }
@@ -86,11 +87,11 @@ export async function makeWorkload(seed: number): Promise<Workload> {
   const durableWrites = prng.chance(1, 2);
   return {
     seed,
-    description: `${base.description}; ${kind}${
-      burst ? " burst" : ""
-    }, ${groups.length} groups${pipelined ? ", pipelined" : ""}${
-      durableWrites ? ", durable writes" : ""
-    }`,
+    description: `${base.description}; ${
+      alike > 1 ? "much alike " : ""
+    }${kind}${burst ? " burst" : ""}, ${groups.length} groups${
+      pipelined ? ", pipelined" : ""
+    }${durableWrites ? ", durable writes" : ""}`,
     start: base.bytes,
     groups,
     pipelined,
@@ -103,10 +104,11 @@ function drawOperation(
   prng: Prng,
   kind: typeof KINDS[number],
   burst: boolean,
+  alike: number,
 ): Operation {
   const what = kind === "mixed" ? prng.below(12) : -1;
   if (kind === "events" || (what >= 0 && what < 5) || (burst && what < 9)) {
-    return { kind: "append", record: drawRecord(prng) };
+    return { kind: "append", record: drawRecord(prng, alike) };
   }
   if (kind === "parameters" || (what >= 5 && what < 10)) {
     return {
@@ -131,9 +133,9 @@ function drawParameterId(prng: Prng): number {
   return prng.chance(1, 2) ? 1 + prng.below(3) : 1 + prng.below(32);
 }
 
-function drawRecord(prng: Prng): EventRecord {
-  // Some records are identical: a log has many that are.
-  if (prng.chance(1, 6)) {
+/** A record; `alike` of six are the same. */
+function drawRecord(prng: Prng, alike: number): EventRecord {
+  if (prng.chance(alike, 6)) {
     return {
       timestamp: 7,
       severity: 1,
@@ -153,6 +155,7 @@ function drawRecord(prng: Prng): EventRecord {
 async function makeBase(
   prng: Prng,
   journal: boolean,
+  alike: number,
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; description: string }> {
   const device = new MemoryBlockDevice({ blockCount: VOLUME_BLOCKS });
   await formatVolume(device, {
@@ -180,7 +183,7 @@ async function makeBase(
   const volume = await openVolume(device);
   const events = [0, prng.below(12), 90 + prng.below(20)][prng.below(3)] ?? 0;
   for (let index = 0; index < events; index++) {
-    await volume.events.append(drawRecord(prng));
+    await volume.events.append(drawRecord(prng, alike));
   }
   const parameters = [0, prng.below(10), 16, 20, 32][prng.below(5)] ?? 0;
   const ids = Array.from({ length: 32 }, (_, index) => index + 1);
@@ -207,26 +210,18 @@ async function makeBase(
     }`,
   );
   if (prng.chance(1, 6)) {
-    const foreign = prng.chance(1, 2);
     if (!closed) await volume.close();
-    disguise(device.bytes, foreign);
-    if (journal) device.bytes.fill(0, (VOLUME_BLOCKS - 1) * BLOCK_SIZE_BYTES);
-    words.push(foreign ? "no trailers" : "plain trailers");
+    dropTrailers(device.bytes);
+    words.push("no trailers");
   }
   return { bytes: device.bytes, description: words.join(", ") };
 }
 
 /** Makes the event blocks look as other software would have written them. */
-function disguise(bytes: Uint8Array, noTrailers: boolean): void {
+function dropTrailers(bytes: Uint8Array): void {
   for (let block = 17; block <= 32; block++) {
     const start = block * BLOCK_SIZE_BYTES;
-    const trailer = bytes.subarray(start + 456, start + 512);
-    if (noTrailers) trailer.fill(0);
-    else if (trailer.some((byte) => byte !== 0)) {
-      trailer.fill(0, 8, 52);
-      new DataView(trailer.buffer, trailer.byteOffset)
-        .setUint32(52, crc32c(trailer.subarray(0, 52)));
-    }
+    bytes.fill(0, start + 456, start + BLOCK_SIZE_BYTES);
   }
 }
 

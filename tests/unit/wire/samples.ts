@@ -307,24 +307,12 @@ export const SAMPLES: readonly Sample[] = [
   }),
   sample({
     layout: eventTrailerLayout,
-    random: (random) => ({
-      sequence: u64(random),
-      recordCrcs: Array.from({ length: 6 }, () => u32(random)),
-    }),
-    known: {
-      sequence: 0x0102030405060708n,
-      recordCrcs: [1, 2, 3, 0xFFFFFFFF, 0, 6],
-    },
-    knownBytes: padded(
-      56,
-      "0102030405060708 00000001 00000002 00000003 ffffffff 00000000 00000006",
-      "09312d9f",
-    ),
+    random: (random) => ({ sequence: u64(random) }),
+    known: { sequence: 0x0102030405060708n },
+    knownBytes: padded(56, "0102030405060708", "fee6e590"),
     refused: [
       [{ sequence: -1n }, `sequence is -1, ${U64}`],
       [{ sequence: 1 }, `sequence is 1, ${U64}`],
-      [{ recordCrcs: [1, 2, 3] }, "record_crcs is a list of 3, expected 6"],
-      [{ recordCrcs: [1, 2, 3, 4, 5, -1] }, "record_crcs is a list of 6"],
     ],
   }),
   sample({
@@ -403,12 +391,12 @@ export const SAMPLES: readonly Sample[] = [
     random: (random) => ({
       records: random.bytes(456),
       sequence: u64(random),
-      recordCrcs: Array.from({ length: 6 }, () => u32(random)),
+      replacedCrcs: Array.from({ length: 6 }, () => u32(random)),
     }),
     known: {
       records: joined(...Array.from({ length: 6 }, () => EVENT_BYTES)),
       sequence: 13n,
-      recordCrcs: [1, 2, 3, 4, 5, 6],
+      replacedCrcs: [1, 2, 3, 4, 5, 6],
     },
     knownBytes: joined(
       ...Array.from({ length: 6 }, () => EVENT_BYTES),
@@ -418,7 +406,11 @@ export const SAMPLES: readonly Sample[] = [
     refused: [
       [{ records: new Uint8Array(455) }, "records is 455 bytes"],
       [{ sequence: -1n }, `sequence is -1, ${U64}`],
-      [{ recordCrcs: [] }, "record_crcs is a list of 0"],
+      [{ replacedCrcs: [] }, "replaced_crcs is a list of 0"],
+      [
+        { replacedCrcs: [1, 2, 3, 4, 5, -1] },
+        "replaced_crcs is a list of 6, expected 6",
+      ],
     ],
   }),
   sample({
