@@ -47,6 +47,22 @@ async function withLoop(
   }
 }
 
+/**
+ * Waits until nobody has the device mounted any more: a mount namespace that
+ * another program has made meanwhile holds a copy of the mount until it ends.
+ */
+async function untilFree(device: string): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    try {
+      return close(open(device, ["readWrite", "exclusive"]));
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
 async function must(...argv: string[]): Promise<void> {
   const { code, stderr } = await runProgram(argv);
   assertEquals(code, 0, `${argv.join(" ")}: ${stderr}`);
@@ -130,6 +146,7 @@ Deno.test({
         } finally {
           await must("umount", mountPoint);
         }
+        await untilFree(device);
         const refused = await runDisk(["format", device]);
         assertEquals(refused.code, 5);
         assertStringIncludes(
