@@ -13,7 +13,7 @@ import { repairVolume } from "../../../lib/storage/repair.ts";
 import { openVolume, type Volume } from "../../../lib/storage/volume.ts";
 import { expectAfter, type Expectation, judge, lookBefore } from "./oracle.ts";
 import { cutAt, type FateBudget, fates, materialize } from "./power_cut.ts";
-import { Prng } from "./prng.ts";
+import { Random } from "../random.ts";
 import { RecordingDevice, type Step } from "./recording_device.ts";
 import { makeWorkload, type Run, runWorkload } from "./workload.ts";
 
@@ -51,7 +51,7 @@ export async function exploreSeed(
   };
   tally.workloads++;
   const before = await lookBefore(run);
-  const prng = new Prng(seed ^ 0x5EED);
+  const random = new Random(seed ^ 0x5EED);
   for (let count = 0; count <= run.steps.length; count++) {
     const last = run.steps[count - 1];
     // A cut behind a note of the test is the same as before it, save for what
@@ -62,15 +62,15 @@ export async function exploreSeed(
     }
     const cut = cutAt(workload.start, run.steps, count);
     const expected = expectAfter(run, before, count);
-    for (const fate of fates(cut.pending.length, options.budget, prng)) {
+    for (const fate of fates(cut.pending.length, options.budget, random)) {
       if (!workload.journal && fate.some((outcome) => outcome > 0)) {
         // Without a journal the promise needs a disk that tears no block.
         continue;
       }
       if (options.enough()) return;
-      const medium = materialize(cut, fate, prng);
+      const medium = materialize(cut, fate, random);
       try {
-        await judgeMedium(medium, expected, prng, tally, 0);
+        await judgeMedium(medium, expected, random, tally, 0);
       } catch (error) {
         throw new Error(
           `seed ${seed}, cut after step ${count} of ${run.steps.length}, fate [${fate}] of blocks [${
@@ -86,7 +86,7 @@ export async function exploreSeed(
 async function judgeMedium(
   medium: Uint8Array<ArrayBuffer>,
   expected: Expectation,
-  prng: Prng,
+  random: Random,
   tally: Tally,
   depth: number,
 ): Promise<void> {
@@ -95,17 +95,17 @@ async function judgeMedium(
   const volume = await openVolume(device);
   await judge(volume, device.bytes, expected);
   if (device.steps.some((step) => step.kind === "write")) {
-    await cutRecovery(medium, device.steps, expected, prng, tally, depth);
+    await cutRecovery(medium, device.steps, expected, random, tally, depth);
   }
-  if (prng.chance(1, 6)) await judgeCheck(device.bytes, expected, tally);
-  if (prng.chance(1, 6)) await judgeUse(volume, device, prng);
+  if (random.chance(1, 6)) await judgeCheck(device.bytes, expected, tally);
+  if (random.chance(1, 6)) await judgeUse(volume, device, random);
 }
 
 async function cutRecovery(
   medium: Uint8Array<ArrayBuffer>,
   steps: readonly Step[],
   expected: Expectation,
-  prng: Prng,
+  random: Random,
   tally: Tally,
   depth: number,
 ): Promise<void> {
@@ -116,12 +116,12 @@ async function cutRecovery(
   for (let count = 1; count < steps.length; count++) {
     const cut = cutAt(medium, steps, count);
     if (cut.pending.length === 0) continue;
-    for (const fate of fates(cut.pending.length, budget, prng)) {
-      if (depth === 0 && prng.chance(3, 4)) continue;
+    for (const fate of fates(cut.pending.length, budget, random)) {
+      if (depth === 0 && random.chance(3, 4)) continue;
       tally.recoveryCuts++;
-      const torn = materialize(cut, fate, prng);
+      const torn = materialize(cut, fate, random);
       try {
-        await judgeMedium(torn, expected, prng, tally, depth + 1);
+        await judgeMedium(torn, expected, random, tally, depth + 1);
       } catch (error) {
         throw new Error(
           `recovery cut after step ${count}, fate [${fate}]: ${
@@ -163,10 +163,10 @@ async function judgeCheck(
 async function judgeUse(
   volume: Volume,
   device: RecordingDevice,
-  prng: Prng,
+  random: Random,
 ): Promise<void> {
-  const value = prng.bytes(8);
-  const payload = prng.bytes(16);
+  const value = random.bytes(8);
+  const payload = random.bytes(16);
   const [entry] = volume.parameters.list();
   const id = entry?.parameterId ?? 5;
   const [sequence] = await Promise.all([

@@ -9,7 +9,7 @@
  */
 
 import { BLOCK_SIZE_BYTES } from "../../../lib/storage/device.ts";
-import type { Prng } from "./prng.ts";
+import type { Random } from "../random.ts";
 import type { Step } from "./recording_device.ts";
 
 const TEAR_BYTES = 64;
@@ -75,12 +75,12 @@ export type Fate = readonly number[];
  *
  * @param cut The cut.
  * @param fate What became of each pending block.
- * @param prng For random content, and for which of several versions.
+ * @param random For random content, and for which of several versions.
  */
 export function materialize(
   cut: Cut,
   fate: Fate,
-  prng: Prng,
+  random: Random,
 ): Uint8Array<ArrayBuffer> {
   const medium = cut.base.slice();
   for (const [index, { block, versions }] of cut.pending.entries()) {
@@ -88,9 +88,9 @@ export function materialize(
     if (outcome < 0) continue;
     const start = block * BLOCK_SIZE_BYTES;
     const target = medium.subarray(start, start + BLOCK_SIZE_BYTES);
-    const version = prng.below(versions.length);
+    const version = random.below(versions.length);
     if (version > 0) target.set(versions[version - 1] ?? target);
-    applyOutcome(target, versions[version] ?? target, outcome, prng);
+    applyOutcome(target, versions[version] ?? target, outcome, random);
   }
   return medium;
 }
@@ -99,7 +99,7 @@ function applyOutcome(
   target: Uint8Array,
   written: Uint8Array,
   outcome: number,
-  prng: Prng,
+  random: Random,
 ): void {
   if (outcome === 0) {
     target.set(written);
@@ -113,7 +113,7 @@ function applyOutcome(
   } else if (outcome === 2 * TEARS + 2) {
     target.fill(0xFF);
   } else {
-    target.set(prng.bytes(target.length));
+    target.set(random.bytes(target.length));
   }
 }
 
@@ -133,12 +133,12 @@ export interface FateBudget {
  *
  * @param pendingCount How many blocks are pending.
  * @param budget How many to visit.
- * @param prng Draws.
+ * @param random Draws.
  */
 export function* fates(
   pendingCount: number,
   budget: FateBudget,
-  prng: Prng,
+  random: Random,
 ): Generator<Fate> {
   const total = (OUTCOMES + 1) ** pendingCount;
   if (total <= budget.enumerate) {
@@ -157,8 +157,8 @@ export function* fates(
   for (let subset = 0; subset < subsets; subset++) {
     for (let draw = 0; draw < budget.perSubset; draw++) {
       yield Array.from({ length: pendingCount }, (_, index) => {
-        const there = small ? (subset >> index & 1) === 1 : prng.chance(1, 2);
-        return there ? prng.below(OUTCOMES) : -1;
+        const there = small ? (subset >> index & 1) === 1 : random.chance(1, 2);
+        return there ? random.below(OUTCOMES) : -1;
       });
     }
   }

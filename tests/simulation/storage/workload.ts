@@ -11,7 +11,7 @@ import { formatVolume } from "../../../lib/storage/format.ts";
 import { BLOCK_SIZE_BYTES } from "../../../lib/storage/device.ts";
 import { MemoryBlockDevice } from "../../../lib/storage/memory_device.ts";
 import type { EventRecord } from "../../../lib/wire/event.ts";
-import { Prng } from "./prng.ts";
+import { Random } from "../random.ts";
 import { RecordingDevice, type Step } from "./recording_device.ts";
 
 /** Size of the volumes: small, so that a case is cheap. */
@@ -59,32 +59,32 @@ const KINDS = ["parameters", "events", "products", "mixed"] as const;
 
 /** Makes the workload of a seed. */
 export async function makeWorkload(seed: number): Promise<Workload> {
-  const prng = new Prng(seed);
-  const kind = KINDS[prng.below(KINDS.length)] ?? "mixed";
-  const journal = !prng.chance(1, 8);
+  const random = new Random(seed);
+  const kind = KINDS[random.below(KINDS.length)] ?? "mixed";
+  const journal = !random.chance(1, 8);
   // Some records are identical: a log has many that are, and of some all.
-  const alike = prng.chance(1, 6) ? 5 : 1;
-  const base = await makeBase(prng, journal, alike);
+  const alike = random.chance(1, 6) ? 5 : 1;
+  const base = await makeBase(random, journal, alike);
   const groups: Operation[][] = [];
   const counts = { set: 0, append: 0, write: 0, checkpoint: 0 };
   // Bursts go beyond the eight operations, so that a batch spans blocks.
-  const burst = prng.chance(1, 4);
-  let left = burst ? 24 : 1 + prng.below(kind === "mixed" ? 20 : 8);
+  const burst = random.chance(1, 4);
+  let left = burst ? 24 : 1 + random.below(kind === "mixed" ? 20 : 8);
   while (left > 0) {
-    const size = prng.chance(1, 2)
+    const size = random.chance(1, 2)
       ? 1
-      : Math.min(left, 1 + prng.below(burst ? 20 : 4));
+      : Math.min(left, 1 + random.below(burst ? 20 : 4));
     const group: Operation[] = [];
     for (let index = 0; index < size; index++) {
-      const operation = drawOperation(prng, kind, burst, alike);
+      const operation = drawOperation(random, kind, burst, alike);
       const limit = burst && operation.kind === "append" ? 24 : 8;
       if (counts[operation.kind]++ < limit) group.push(operation);
     }
     left -= size;
     if (group.length > 0) groups.push(group);
   }
-  const pipelined = prng.chance(1, 3);
-  const durableWrites = prng.chance(1, 2);
+  const pipelined = random.chance(1, 3);
+  const durableWrites = random.chance(1, 2);
   return {
     seed,
     description: `${base.description}; ${
@@ -101,41 +101,41 @@ export async function makeWorkload(seed: number): Promise<Workload> {
 }
 
 function drawOperation(
-  prng: Prng,
+  random: Random,
   kind: typeof KINDS[number],
   burst: boolean,
   alike: number,
 ): Operation {
-  const what = kind === "mixed" ? prng.below(12) : -1;
+  const what = kind === "mixed" ? random.below(12) : -1;
   if (kind === "events" || (what >= 0 && what < 5) || (burst && what < 9)) {
-    return { kind: "append", record: drawRecord(prng, alike) };
+    return { kind: "append", record: drawRecord(random, alike) };
   }
   if (kind === "parameters" || (what >= 5 && what < 10)) {
     return {
       kind: "set",
-      parameterId: drawParameterId(prng),
-      value: prng.bytes(prng.below(241)),
+      parameterId: drawParameterId(random),
+      value: random.bytes(random.below(241)),
     };
   }
   if (kind === "products" || what === 10) {
-    const length = prng.chance(1, 6) ? 0 : prng.below(1400);
+    const length = random.chance(1, 6) ? 0 : random.below(1400);
     return {
       kind: "write",
-      name: `product-${prng.below(1000)}`,
-      data: prng.bytes(length),
+      name: `product-${random.below(1000)}`,
+      data: random.bytes(length),
     };
   }
   return { kind: "checkpoint" };
 }
 
-function drawParameterId(prng: Prng): number {
+function drawParameterId(random: Random): number {
   // Few ids are written often, so that generations follow one another.
-  return prng.chance(1, 2) ? 1 + prng.below(3) : 1 + prng.below(32);
+  return random.chance(1, 2) ? 1 + random.below(3) : 1 + random.below(32);
 }
 
 /** A record; `alike` of six are the same. */
-function drawRecord(prng: Prng, alike: number): EventRecord {
-  if (prng.chance(alike, 6)) {
+function drawRecord(random: Random, alike: number): EventRecord {
+  if (random.chance(alike, 6)) {
     return {
       timestamp: 7,
       severity: 1,
@@ -144,16 +144,16 @@ function drawRecord(prng: Prng, alike: number): EventRecord {
     };
   }
   return {
-    timestamp: prng.below(1000),
+    timestamp: random.below(1000),
     severity: 2,
-    eventCode: prng.below(65536),
-    payload: prng.bytes(prng.below(65)),
+    eventCode: random.below(65536),
+    payload: random.bytes(random.below(65)),
   };
 }
 
 /** A volume that was in use before. */
 async function makeBase(
-  prng: Prng,
+  random: Random,
   journal: boolean,
   alike: number,
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; description: string }> {
@@ -161,55 +161,59 @@ async function makeBase(
   await formatVolume(device, {
     tenantId: 1,
     epoch: 0n,
-    uuid: prng.bytes(16),
+    uuid: random.bytes(16),
     journal,
   });
   const words: string[] = journal ? [] : ["no journal"];
-  if (prng.chance(1, 3)) {
+  if (random.chance(1, 3)) {
     // Bytes of other software behind the entries, which must stay.
     for (let block = 1; block <= 16; block++) {
-      if (prng.chance(1, 2)) {
-        device.bytes.set(prng.bytes(8), block * BLOCK_SIZE_BYTES + 504);
+      if (random.chance(1, 2)) {
+        device.bytes.set(random.bytes(8), block * BLOCK_SIZE_BYTES + 504);
       }
     }
     words.push("tails");
   }
-  if (prng.chance(1, 2)) {
+  if (random.chance(1, 2)) {
     // What was on the disk before the format: only the first block is zero.
-    device.bytes.set(prng.bytes(29 * BLOCK_SIZE_BYTES), 34 * BLOCK_SIZE_BYTES);
+    device.bytes.set(
+      random.bytes(29 * BLOCK_SIZE_BYTES),
+      34 * BLOCK_SIZE_BYTES,
+    );
     words.push("used disk");
     if (journal) device.bytes.fill(0, 63 * BLOCK_SIZE_BYTES);
   }
   const volume = await openVolume(device);
-  const events = [0, prng.below(12), 90 + prng.below(20)][prng.below(3)] ?? 0;
+  const events =
+    [0, random.below(12), 90 + random.below(20)][random.below(3)] ?? 0;
   for (let index = 0; index < events; index++) {
-    await volume.events.append(drawRecord(prng, alike));
+    await volume.events.append(drawRecord(random, alike));
   }
-  const parameters = [0, prng.below(10), 16, 20, 32][prng.below(5)] ?? 0;
+  const parameters = [0, random.below(10), 16, 20, 32][random.below(5)] ?? 0;
   const ids = Array.from({ length: 32 }, (_, index) => index + 1);
   for (const id of ids.slice(0, parameters)) {
-    await volume.parameters.set(id, prng.bytes(prng.below(241)));
+    await volume.parameters.set(id, random.bytes(random.below(241)));
   }
-  for (let index = 0; index < parameters && prng.chance(2, 3); index++) {
-    const id = 1 + prng.below(parameters);
-    await volume.parameters.set(id, prng.bytes(prng.below(241)));
+  for (let index = 0; index < parameters && random.chance(2, 3); index++) {
+    const id = 1 + random.below(parameters);
+    await volume.parameters.set(id, random.bytes(random.below(241)));
   }
-  if (prng.chance(1, 3)) {
+  if (random.chance(1, 3)) {
     await volume.dataProducts.write({
       name: "old",
       dataProductClass: 1,
       priority: 2,
-      data: prng.bytes(prng.below(600)),
+      data: random.bytes(random.below(600)),
     });
   }
-  const closed = prng.chance(1, 2);
+  const closed = random.chance(1, 2);
   if (closed) await volume.close();
   words.push(
     `${events} events, ${parameters} parameters, ${
       closed ? "closed" : "left open"
     }`,
   );
-  if (prng.chance(1, 6)) {
+  if (random.chance(1, 6)) {
     if (!closed) await volume.close();
     dropTrailers(device.bytes);
     words.push("no trailers");

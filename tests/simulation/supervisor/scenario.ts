@@ -15,7 +15,7 @@ import type {
   ServiceCommand,
   ServicePhase,
 } from "../../../lib/supervisor/supervisor.ts";
-import { hashText, Random } from "./random.ts";
+import { hashText, Random } from "../random.ts";
 
 /** Something that is done to the machine. */
 export type Operation =

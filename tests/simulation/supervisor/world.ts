@@ -19,7 +19,7 @@ import {
   type SupervisorState,
 } from "../../../lib/supervisor/supervisor.ts";
 import { type Books, check, checkState } from "./invariants.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import {
   type Behaviour,
   behaviourOf,

@@ -1,4 +1,9 @@
-/** Random numbers that a seed repeats: the same on every machine, for ever. */
+/**
+ * The random numbers of every simulation: a seed repeats them, on every machine
+ * and for ever, so that a failing case can be replayed. Imports nothing.
+ *
+ * @module
+ */
 
 /** A generator (sfc32) with the draws that simulations need. */
 export class Random {
@@ -39,9 +44,21 @@ export class Random {
     return low + Math.floor(this.fraction() * (high - low + 1));
   }
 
-  /** True with a probability. */
-  chance(probability: number): boolean {
-    return this.fraction() < probability;
+  /** A whole number from 0 to `limit - 1`. */
+  below(limit: number): number {
+    return Math.floor(this.fraction() * limit);
+  }
+
+  /** True with a probability, or in `share` of `all` cases. */
+  chance(share: number, all = 1): boolean {
+    return this.fraction() * all < share;
+  }
+
+  /** Random bytes. */
+  bytes(length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    for (let index = 0; index < length; index++) bytes[index] = this.bits();
+    return bytes;
   }
 
   /** One of several. */
