@@ -31,12 +31,16 @@ export type Operation =
   }
   | { readonly kind: "reload"; readonly without: string };
 
-/** A simulation's script. */
-export interface Scenario {
+/** The services of a script. */
+export interface ServicesScenario {
   readonly seed: number;
   readonly definitions: readonly ServiceDefinition[];
   /** Whether processes have cgroups. */
   readonly hasCgroups: boolean;
+}
+
+/** A simulation's script. */
+export interface Scenario extends ServicesScenario {
   /** What is done, in the order of its time. */
   readonly operations: readonly {
     readonly atMs: number;
@@ -93,7 +97,7 @@ export function drawScenario(seed: number): Scenario {
 
 /** How the nth process of a service behaves; after `calmMs` all behave well. */
 export function behaviourOf(
-  scenario: Scenario,
+  scenario: ServicesScenario,
   definition: ServiceDefinition,
   phase: ServicePhase,
   nth: number,
@@ -151,7 +155,8 @@ export function behaviourOf(
   };
 }
 
-function drawService(random: Random, index: number): ServiceDefinition {
+/** Draws a service; it may depend on those of lower index. */
+export function drawService(random: Random, index: number): ServiceDefinition {
   const name = `s${index}`;
   const others = (share: number): string[] =>
     Array.from({ length: index }, (_, other) => `s${other}`)

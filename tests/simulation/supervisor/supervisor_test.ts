@@ -1,24 +1,12 @@
 import { assert, assertThrows } from "@std/assert";
 import { Violation } from "./invariants.ts";
 import { drawScenario, type Scenario } from "./scenario.ts";
-import { play, type Tally } from "./world.ts";
+import { newTally } from "./services.ts";
+import { play } from "./world.ts";
 
 /** How many seeds; more with the environment variable that the long run sets. */
 const seeds = Number(Deno.env.get("SPACEOS_SEEDS") ?? 2000);
 const firstSeed = Number(Deno.env.get("SPACEOS_FIRST_SEED") ?? 1);
-
-function newTally(): Tally {
-  return {
-    steps: 0,
-    spawns: 0,
-    kills: 0,
-    failures: 0,
-    backoffs: 0,
-    shutdowns: 0,
-    remains: 0,
-    unkillable: 0,
-  };
-}
 
 function failureOf(scenario: Scenario): string | null {
   try {

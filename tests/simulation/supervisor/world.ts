@@ -1,68 +1,30 @@
 /**
- * A machine that the supervisor believes to run on: virtual processes, cgroups
- * and time. It carries out effects, sends events, and keeps its own books, by
- * which each step of the supervisor is judged.
+ * A machine of nothing but services: plays a scenario with the supervisor
+ * alone, at virtual time.
+ *
+ * @module
  */
-
-import type { ServiceDefinition } from "../../../lib/supervisor/definition.ts";
-import { isSuccess } from "../../../lib/supervisor/service.ts";
-import type { ExitStatus } from "../../../lib/supervisor/service_types.ts";
 import {
   createSupervisor,
   nextDeadlineMs,
-  type ServicePhase,
-  shutdownBoundMs,
   statusOf,
   stepSupervisor,
-  type SupervisorEffect,
   type SupervisorEvent,
   type SupervisorState,
 } from "../../../lib/supervisor/supervisor.ts";
-import { type Books, check, checkState } from "./invariants.ts";
+import { Agenda } from "../agenda.ts";
 import { Random } from "../random.ts";
-import {
-  type Behaviour,
-  behaviourOf,
-  type Operation,
-  type Scenario,
-} from "./scenario.ts";
+import { check } from "./invariants.ts";
+import type { Operation, Scenario } from "./scenario.ts";
+import { type Process, type Tally, VirtualServices } from "./services.ts";
 
-interface Process {
-  readonly service: string;
-  readonly instance: number;
-  readonly phase: ServicePhase;
-  readonly pid: number;
-  readonly definition: ServiceDefinition;
-  readonly behaviour: Behaviour;
-  life: "alive" | "zombie" | "reaped";
-  exit: ExitStatus;
-  /** Whether it said that it is ready, and was heard. */
-  saidReady: boolean;
-  isStopped: boolean;
-  isFrozen: boolean;
-  isDying: boolean;
-  pendingSignal: string | null;
-  isPathWatched: boolean;
-}
-
-/** What a simulation did, to show that it did something. */
-export interface Tally {
-  steps: number;
-  spawns: number;
-  kills: number;
-  failures: number;
-  backoffs: number;
-  shutdowns: number;
-  remains: number;
-  unkillable: number;
-}
-
-/** A process of a cgroup that its parent left behind. */
-interface Child {
-  readonly service: string;
-  isAlive: boolean;
-  readonly obeys: boolean;
-}
+/** Events by which somebody asks for something. */
+const MEDDLING: readonly SupervisorEvent["kind"][] = [
+  "enter-safe-mode",
+  "leave-safe-mode",
+  "reload",
+  "shutdown",
+];
 
 /** Plays a scenario to its end. Throws at the first step that breaks a rule. */
 export function play(scenario: Scenario, tally: Tally): void {
@@ -72,826 +34,135 @@ export function play(scenario: Scenario, tally: Tally): void {
 class World {
   readonly #scenario: Scenario;
   readonly #random: Random;
-  readonly #tally: Tally;
-  readonly #books: Books;
+  readonly #services: VirtualServices;
+  readonly #agenda = new Agenda();
   #state: SupervisorState;
-  #before: SupervisorState;
-  #nowMs = 0;
   #nextPid = 1000;
-  #isCalm = false;
-  #processes: Process[] = [];
-  #children: Child[] = [];
-  /** The service that the definitions in force leave out. */
-  #without = "";
-  /** Who broke a promise in this step, and is stopped out of order. */
-  readonly #broken = new Set<string>();
-  /** Notices of an empty cgroup that are under way, by service. */
-  readonly #notices = new Map<string, number>();
-  readonly #instances = new Set<number>();
-  readonly #spawnCounts = new Map<string, number>();
-  readonly #agenda: { readonly atMs: number; readonly run: () => void }[] = [];
-  #shutdownDueMs = Infinity;
-  #isDone = false;
-  readonly #freezes: boolean;
 
   constructor(scenario: Scenario, tally: Tally) {
     this.#scenario = scenario;
-    this.#tally = tally;
     this.#random = new Random(scenario.seed, 2);
     this.#state = createSupervisor(scenario.definitions);
-    this.#before = this.#state;
-    this.#books = {
-      up: new Set(),
-      upSinceMs: new Map(),
-      failures: new Map(),
-      dueMs: new Map(),
-      backoffsMs: new Map(),
-      isolated: new Set(),
-    };
-    // Freezing every state is slow; one seed in 16 shows that none is written to.
-    this.#freezes = scenario.seed % 16 === 0;
+    this.#services = new VirtualServices(
+      scenario,
+      this.#state,
+      this.#random,
+      {
+        nowMs: () => this.#agenda.nowMs,
+        at: (atMs, run) => void this.#agenda.at(atMs, run),
+        send: (event) => this.#send(event),
+        onEnded: (process) => this.#ended(process),
+        onOrphanEnded: () => {},
+        newPid: () => this.#nextPid++,
+      },
+      tally,
+    );
   }
 
   play(): void {
     this.#send({ kind: "start-all" });
     for (const { atMs, operation } of this.#scenario.operations) {
-      this.#at(atMs, () => this.#operate(operation));
+      this.#agenda.at(atMs, () => this.#operate(operation));
     }
     this.#run(this.#scenario.calmMs);
-    if (!this.#isDone && this.#shutdownDueMs === Infinity) {
+    const services = this.#services;
+    if (!services.isDone && services.shutdownDueMs === Infinity) {
       this.#calmDown();
-      this.#run(this.#nowMs + 300_000);
-      this.#checkEverybodyIsUp();
-      this.#shutDown();
+      this.#run(this.#agenda.nowMs + 300_000);
+      services.checkEverybodyIsUp();
+      this.#send({ kind: "shutdown" });
     }
-    this.#run(this.#nowMs + 2_000_000);
-    check(this.#isDone, "a shutdown ends");
-    check(
-      this.#processes.every((process) => process.life === "reaped") &&
-        this.#children.every((child) => !child.isAlive),
-      "nothing is left in the end",
-    );
+    this.#run(this.#agenda.nowMs + 2_000_000);
+    check(services.isDone, "a shutdown ends");
+    check(!services.isAnythingLeft, "nothing is left in the end");
   }
 
   /** Lets time pass until nothing is left to do before a time. */
   #run(untilMs: number): void {
+    const agenda = this.#agenda;
     let idleTicks = 0;
     while (true) {
-      const next = this.#agenda.reduce<
-        { atMs: number; run: () => void } | null
-      >(
-        (best, entry) => best === null || entry.atMs < best.atMs ? entry : best,
-        null,
-      );
       const deadlineMs = nextDeadlineMs(this.#state) ?? Infinity;
-      const atMs = Math.min(next?.atMs ?? Infinity, deadlineMs);
+      const atMs = Math.min(agenda.nextMs, deadlineMs);
       if (atMs > untilMs) break;
-      idleTicks = atMs <= this.#nowMs ? idleTicks + 1 : 0;
+      idleTicks = atMs <= agenda.nowMs ? idleTicks + 1 : 0;
       check(
         idleTicks < 500,
         "time goes on: no deadline is due again and again",
       );
-      this.#nowMs = Math.max(this.#nowMs, atMs);
       check(
-        this.#nowMs <= this.#shutdownDueMs || this.#isDone,
+        Math.max(agenda.nowMs, atMs) <= this.#services.shutdownDueMs ||
+          this.#services.isDone,
         "a shutdown keeps its bound",
       );
-      if (next !== null && next.atMs <= deadlineMs) {
-        this.#agenda.splice(this.#agenda.indexOf(next), 1);
-        next.run();
-      } else {
+      if (agenda.nextMs <= deadlineMs) agenda.runNext();
+      else {
+        agenda.pass(deadlineMs);
         this.#send({ kind: "tick" });
       }
     }
-    if (untilMs < 1e9) {
-      this.#nowMs = Math.max(this.#nowMs, Math.min(untilMs, 1e9));
-    }
-  }
-
-  #at(atMs: number, run: () => void): void {
-    if (atMs !== Infinity) {
-      this.#agenda.push({ atMs: Math.max(atMs, this.#nowMs), run });
-    }
+    if (untilMs < 1e9) agenda.pass(untilMs);
   }
 
   #send(event: SupervisorEvent): void {
-    this.#tally.steps++;
-    if (this.#freezes) deepFreeze(this.#state);
-    const before = this.#state;
-    this.#before = before;
-    this.#broken.clear();
     const { state, effects } = stepSupervisor(
-      before,
+      this.#state,
       event,
-      this.#nowMs,
+      this.#agenda.nowMs,
       this.#random.fraction(),
     );
     this.#state = state;
+    const isMeddling = MEDDLING.includes(event.kind) ||
+      (event.kind === "command" &&
+        (event.command === "start" || event.command === "restart"));
+    this.#services.beginStep(state, isMeddling);
     const answers: SupervisorEvent[] = [];
-    for (const effect of effects) answers.push(...this.#carryOut(effect));
-    for (const process of this.#processes) {
-      check(
-        process.life !== "alive" || process.pendingSignal === null ||
-          (!process.isStopped && !process.isFrozen),
-        `${process.service} can hear the signal that asks it to stop`,
-      );
+    for (const effect of effects) {
+      answers.push(...this.#services.carryOut(effect));
     }
-    checkState(
-      state,
-      this.#nowMs,
-      (service, instance) => this.#isAccountedFor(service, instance),
-      answers,
-    );
+    this.#services.endStep(answers);
     for (const answer of answers) this.#send(answer);
   }
 
-  /** Whether news of an instance is still to come: it lives, or died unheard. */
-  #isAccountedFor(service: string, instance: number): boolean {
-    return this.#processes.some((process) =>
-      process.instance === instance && process.life !== "reaped"
-    ) ||
-      this.#children.some((child) =>
-        child.service === service && child.isAlive
-      ) || (this.#notices.get(service) ?? 0) > 0;
-  }
-
-  #carryOut(effect: SupervisorEffect): SupervisorEvent[] {
-    switch (effect.kind) {
-      case "spawn":
-        return this.#spawn(effect);
-      case "signal":
-        this.#signal(effect);
-        return [];
-      case "check-cgroup": {
-        check(
-          this.#scenario.hasCgroups,
-          "a cgroup is only asked after where there are cgroups",
-        );
-        const { service, instance } = effect;
-        return [{
-          kind: "cgroup",
-          service,
-          instance,
-          isPopulated: this.#isPopulated(service),
-        }];
-      }
-      case "watch-path":
-      case "unwatch-path": {
-        const process = this.#processes.find((one) =>
-          one.instance === effect.instance
-        );
-        check(process !== undefined, "a path is watched for a known process");
-        process.isPathWatched = effect.kind === "watch-path";
-        return [];
-      }
-      case "freeze":
-      case "thaw": {
-        const process = this.#live(effect.service);
-        if (process === undefined) return [];
-        check(
-          process.instance === effect.instance,
-          "the live process is frozen or thawed",
-        );
-        process.isFrozen = effect.kind === "freeze";
-        if (!process.isFrozen) this.#deliverPending(process);
-        return [];
-      }
-      case "event":
-        this.#note(effect);
-        return [];
-      case "all-stopped":
-        check(!this.#isDone, "all-stopped is said once");
-        this.#isDone = true;
-        this.#checkAllStopped();
-        return [];
-    }
-  }
-
-  #spawn(
-    effect: Extract<SupervisorEffect, { kind: "spawn" }>,
-  ): SupervisorEvent[] {
-    const { service, instance, phase, definition } = effect;
-    this.#tally.spawns++;
-    check(!this.#isDone, "nothing is spawned after all-stopped");
-    check(
-      !this.#instances.has(instance),
-      "an instance's number is never used again",
-    );
-    this.#instances.add(instance);
-    check(
-      this.#processes.every((one) =>
-        one.service !== service || one.life === "reaped"
-      ),
-      `two processes of ${service} never live at a time`,
-    );
-    // A pre command may leave something for the next one; a run or its clean-up begins with nothing.
-    const isFirst = phase === "main"
-      ? definition.pre.length === 0
-      : effect.command === definition[phase][0];
-    check(
-      !isFirst || !this.#scenario.hasCgroups || !this.#isPopulated(service),
-      `nothing of ${service} is left in its cgroup when a run begins`,
-    );
-    if (phase !== "post" && isFirst) {
-      check(
-        !this.#books.isolated.has(service),
-        `${service} is not started while it is isolated`,
-      );
-      this.#checkSoftOrder(service);
-    }
-    if (phase !== "post") {
-      for (const other of definition.requires) {
-        check(
-          this.#books.up.has(other),
-          `${service} is spawned only when ${other} is up`,
-        );
-      }
-      const dueMs = this.#books.dueMs.get(service) ?? 0;
-      check(
-        this.#nowMs >= dueMs,
-        `${service} is spawned at ${this.#nowMs}, its backoff ends ${dueMs}`,
-      );
-    }
-    const key = `${service} ${phase}`;
-    const nth = this.#spawnCounts.get(key) ?? 0;
-    this.#spawnCounts.set(key, nth + 1);
-    const behaviour = behaviourOf(
-      this.#scenario,
-      definition,
-      phase,
-      nth,
-      this.#isCalm,
-    );
-    if (behaviour.spawnFails) {
-      return [{ kind: "spawn-failed", service, instance, error: "ENOENT" }];
-    }
-    const process: Process = {
-      service,
-      instance,
-      phase,
-      pid: this.#nextPid++,
-      definition,
-      behaviour,
-      life: "alive",
-      exit: behaviour.exit,
-      saidReady: false,
-      isStopped: behaviour.isStopped,
-      isFrozen: false,
-      isDying: false,
-      pendingSignal: null,
-      isPathWatched: false,
-    };
-    this.#processes = this.#processes.filter((one) =>
-      one.life !== "reaped" || one.service !== service
-    );
-    this.#children = this.#children.filter((one) => one.isAlive);
-    this.#processes.push(process);
-    this.#at(
-      this.#nowMs + behaviour.exitAfterMs,
-      () => this.#wish(process, "exit"),
-    );
-    if (phase === "main") {
-      this.#at(
-        this.#nowMs + behaviour.readyAfterMs,
-        () => this.#sayReady(process),
-      );
-      this.#beat(process, behaviour.heartbeats);
-    }
-    return [{
-      kind: "spawned",
-      service,
-      instance,
-      pid: process.pid,
-      hasCgroup: this.#scenario.hasCgroups,
-    }];
-  }
-
-  /** Whoever is waited for, and is just starting, has its first outcome before a service starts. */
-  #checkSoftOrder(service: string): void {
-    const { graph, records } = this.#state;
-    const index = graph.indexOf.get(service) ?? -1;
-    for (const other of graph.soft[index] ?? []) {
-      const name = graph.names[other] ?? "";
-      const before = this.#before.records.find((one) =>
-        one.definition.name === name
-      );
-      const after = records[other];
-      const isStarting = before?.state.kind === "starting" &&
-        after?.state.kind === "starting" &&
-        after.state.stopping === null &&
-        before.instance?.number === after.instance?.number;
-      const isToBeUp = after?.isWanted === true &&
-        (!this.#state.isSafeMode ||
-          this.#state.isAllowedInSafeMode[other] === true);
-      check(
-        !isStarting || !isToBeUp,
-        `${service} waits for ${name}, which is starting`,
-      );
-    }
-  }
-
-  /** Whoever requires a service is down before that is asked to stop, unless it broke a promise. */
-  #checkStopOrder(service: string): void {
-    const { graph, records, shutdown } = this.#state;
-    const index = graph.indexOf.get(service) ?? -1;
-    const state = records[index]?.state;
-    if (state?.kind !== "starting" && state?.kind !== "running") return;
-    const isOrderly = ["requested", "restart", "dependency"].includes(
-      state.stopping ?? "",
-    );
-    if (!isOrderly || this.#broken.has(service) || shutdown?.urgency === 2) {
-      return;
-    }
-    for (const other of graph.requiredBy[index] ?? []) {
-      const name = graph.names[other] ?? "";
-      const isLeft =
-        records[other]?.instance?.termination?.stage === "abandoned";
-      check(
-        isLeft || this.#live(name) === undefined,
-        `${name}, which requires ${service}, is down before ${service} is asked to stop`,
-      );
-    }
-  }
-
-  /** A process that wants to exit can do so only while it runs. */
-  #wish(process: Process, what: "exit"): void {
-    if (process.life !== "alive" || process.isDying) return;
-    if (process.isFrozen || process.isStopped) {
-      this.#at(this.#nowMs + 100, () => this.#wish(process, what));
-    } else {
-      this.#die(process, process.behaviour.exit);
-    }
-  }
-
-  #sayReady(process: Process): void {
-    if (process.life !== "alive") return;
-    if (process.isFrozen || process.isStopped) {
-      this.#at(this.#nowMs + 100, () => this.#sayReady(process));
-      return;
-    }
-    const { service, instance, definition } = process;
-    switch (definition.readiness.kind) {
-      case "notify-fd":
-        process.saidReady = true;
-        return this.#send({ kind: "notify-line", service, instance });
-      case "sd-notify":
-        process.saidReady = true;
-        return this.#send({
-          kind: "sd-notify",
-          service,
-          instance,
-          text: "STATUS=ok\nREADY=1",
-        });
-      case "path":
-        if (!process.isPathWatched) return;
-        process.saidReady = true;
-        return this.#send({ kind: "path-exists", service, instance });
-      case "spawned":
-      case "exit":
-        return;
-    }
-  }
-
-  #beat(process: Process, left: number): void {
-    const { watchdogMs } = process.definition.health;
-    if (watchdogMs === null || left <= 0) return;
-    this.#at(this.#nowMs + Math.floor(watchdogMs / 2), () => {
-      const isInBackground = process.definition.readiness.kind === "exit" &&
-        this.#isPopulated(process.service);
-      if (process.life !== "alive" && !isInBackground) return;
-      if (!process.isFrozen && !process.isStopped) {
-        const { service, instance } = process;
-        this.#send({
-          kind: "sd-notify",
-          service,
-          instance,
-          text: "WATCHDOG=1",
-        });
-      }
-      this.#beat(process, left - 1);
+  #ended(process: Process): void {
+    const { nowMs } = this.#agenda;
+    this.#agenda.at(nowMs + this.#random.between(0, 20), () => {
+      this.#send(this.#services.reap(process));
+      this.#services.repeatExit(process);
     });
-  }
-
-  /** The leader is gone; its exit is heard when it is reaped. */
-  #die(process: Process, exit: ExitStatus): void {
-    if (process.life !== "alive") return;
-    process.life = "zombie";
-    process.exit = exit;
-    const { childrenLiveMs, childrenObey } = process.behaviour;
-    const leavesThem = childrenLiveMs > 0 && this.#scenario.hasCgroups &&
-      exit.signal !== "SIGKILL";
-    if (leavesThem) {
-      const child: Child = {
-        service: process.service,
-        isAlive: true,
-        obeys: childrenObey,
-      };
-      this.#children.push(child);
-      this.#at(this.#nowMs + childrenLiveMs, () => this.#loseChild(child));
-    } else {
-      this.#tellIfEmpty(process.service);
-    }
-    this.#at(this.#nowMs + this.#random.between(0, 20), () => {
-      process.life = "reaped";
-      const { service, instance } = process;
-      // Known before the event: what it says is that readiness by exit came.
-      process.saidReady ||= isSuccess(exit, {
-        ...policyLike(process.definition),
-      });
-      this.#books.up.delete(service);
-      this.#send({ kind: "exited", service, instance, exit });
-      this.#repeatExit(process);
-    });
-  }
-
-  #loseChild(child: Child): void {
-    if (!child.isAlive) return;
-    child.isAlive = false;
-    this.#tellIfEmpty(child.service);
-  }
-
-  /** The kernel's notice that a cgroup became empty comes late, and for whatever runs by then. */
-  #tellIfEmpty(service: string): void {
-    if (!this.#scenario.hasCgroups || this.#isPopulated(service)) return;
-    this.#notices.set(service, (this.#notices.get(service) ?? 0) + 1);
-    this.#at(this.#nowMs + this.#random.between(0, 10), () => {
-      this.#notices.set(service, (this.#notices.get(service) ?? 1) - 1);
-      const instance = statusOf(this.#state, service)?.instance ?? null;
-      if (instance === null) return;
-      this.#send({
-        kind: "cgroup",
-        service,
-        instance,
-        isPopulated: this.#isPopulated(service),
-      });
-    });
-  }
-
-  #isPopulated(service: string): boolean {
-    return this.#processes.some((one) =>
-      one.service === service && one.life === "alive"
-    ) ||
-      this.#children.some((one) => one.service === service && one.isAlive);
-  }
-
-  #live(service: string): Process | undefined {
-    return this.#processes.find((one) =>
-      one.service === service && one.life !== "reaped"
-    );
-  }
-
-  #signal(effect: Extract<SupervisorEffect, { kind: "signal" }>): void {
-    const { service, instance, pid, signal, scope } = effect;
-    const process = this.#processes.find((one) => one.instance === instance);
-    check(this.#instances.has(instance), "a signal goes to a known instance");
-    if (pid === null) {
-      check(
-        scope === "cgroup" && this.#scenario.hasCgroups,
-        "without a process only a cgroup is signalled",
-      );
-    } else {
-      check(
-        process?.service === service && pid === process.pid &&
-          process.life !== "reaped",
-        "no reaped process is signalled, and none of another service",
-      );
-    }
-    if (signal !== "SIGKILL" && signal !== "SIGCONT" && pid !== null) {
-      this.#checkStopOrder(service);
-    }
-    if (scope === "cgroup") {
-      check(
-        this.#scenario.hasCgroups,
-        "a cgroup is signalled only where there is one",
-      );
-      for (const child of this.#children) {
-        if (
-          child.service !== service || !child.isAlive || signal === "SIGCONT"
-        ) continue;
-        if (signal === "SIGKILL" || child.obeys) {
-          this.#at(
-            this.#nowMs + this.#random.between(0, 50),
-            () => this.#loseChild(child),
-          );
-        }
-      }
-    }
-    if (process?.life === "alive") this.#receive(process, signal);
-  }
-
-  #receive(process: Process, signal: string): void {
-    if (signal === "SIGKILL") {
-      this.#tally.kills++;
-      if (process.isDying) return;
-      process.isDying = true;
-      this.#at(
-        this.#nowMs + process.behaviour.diesAfterMs,
-        () => this.#die(process, { exitCode: null, signal: "SIGKILL" }),
-      );
-      return;
-    }
-    if (signal !== "SIGCONT") process.pendingSignal = signal;
-    else process.isStopped = false;
-    this.#deliverPending(process);
-  }
-
-  #deliverPending(process: Process): void {
-    if (
-      process.isStopped || process.isFrozen || process.pendingSignal === null
-    ) return;
-    const signal = process.pendingSignal;
-    process.pendingSignal = null;
-    const exit: ExitStatus = process.pid % 2 === 0
-      ? { exitCode: 0, signal: null }
-      : { exitCode: null, signal };
-    this.#at(
-      this.#nowMs + process.behaviour.obeysAfterMs,
-      () => this.#die(process, exit),
-    );
   }
 
   #operate(operation: Operation): void {
     switch (operation.kind) {
-      case "command": {
-        const { command, service } = operation;
-        if (command === "start" || command === "restart") this.#forgive();
-        const isHeard = this.#shutdownDueMs === Infinity &&
-          this.#without !== service;
-        if (isHeard && command === "isolate") this.#books.isolated.add(service);
-        else if (isHeard && command !== "stop") {
-          this.#books.isolated.delete(service);
-        }
-        return this.#send(operation);
-      }
+      case "command":
       case "enter-safe-mode":
       case "leave-safe-mode":
-        this.#forgive();
+      case "shutdown":
         return this.#send(operation);
-      case "unhealthy": {
-        const status = statusOf(this.#state, operation.service);
-        if (status === null || status.instance === null) return;
-        const { service } = operation;
-        return this.#send({
-          kind: "unhealthy",
-          service,
-          instance: status.instance,
-          error: "drawn",
-        });
-      }
-      case "kill": {
-        const process = this.#live(operation.service);
-        if (process !== undefined) {
-          this.#die(process, { exitCode: null, signal: "SIGSEGV" });
-        }
-        return;
-      }
-      case "stop-process": {
-        const process = this.#live(operation.service);
-        if (process !== undefined) process.isStopped = true;
-        return;
-      }
+      case "unhealthy":
+        return this.#services.findUnhealthy(operation.service);
+      case "kill":
+        return this.#services.crash(operation.service);
+      case "stop-process":
+        return this.#services.stopProcess(operation.service);
       case "stale":
-        return this.#sendStale(operation.service);
+        return this.#services.sendStale(operation.service);
       case "reload": {
-        this.#forgive();
         const definitions = this.#scenario.definitions.filter((one) =>
           one.name !== operation.without
         );
-        // Who depends on the one left out makes the definitions unsound: all stay as they were.
-        const isSound = definitions.every((one) =>
-          !one.requires.includes(operation.without)
-        );
-        if (isSound && this.#shutdownDueMs === Infinity) {
-          this.#without = operation.without;
-        }
-        this.#send({ kind: "reload", definitions });
-        if (statusOf(this.#state, operation.without) === null) {
-          this.#books.isolated.delete(operation.without);
-        }
-        return;
-      }
-      case "shutdown":
-        return this.#shutDown();
-    }
-  }
-
-  /** News of instances that are over, and of services that never were. */
-  #sendStale(service: string): void {
-    const present = statusOf(this.#state, service)?.instance ?? null;
-    const exit: ExitStatus = { exitCode: 1, signal: null };
-    for (const instance of [0, -1, 1e9, ...this.#instances]) {
-      if (instance === present) continue;
-      const events: SupervisorEvent[] = [
-        { kind: "exited", service, instance, exit },
-        { kind: "spawned", service, instance, pid: 1, hasCgroup: true },
-        { kind: "spawn-failed", service, instance, error: "late" },
-        { kind: "cgroup", service, instance, isPopulated: false },
-        { kind: "notify-line", service, instance },
-        { kind: "path-exists", service, instance },
-        {
-          kind: "sd-notify",
-          service,
-          instance,
-          text: "READY=1\nSTOPPING=1\nWATCHDOG=1",
-        },
-        { kind: "unhealthy", service, instance, error: "late" },
-        { kind: "exited", service: "nobody", instance, exit },
-        { kind: "command", command: "stop", service: "nobody" },
-      ];
-      for (const event of events) {
-        const step = stepSupervisor(this.#state, event, this.#nowMs, 0);
-        check(
-          step.state === this.#state && step.effects.length === 0,
-          `late news changes nothing: ${event.kind}`,
-        );
-      }
-    }
-  }
-
-  /** The same exit, told again. */
-  #repeatExit(process: Process): void {
-    const { service, instance, exit } = process;
-    const step = stepSupervisor(
-      this.#state,
-      { kind: "exited", service, instance, exit },
-      this.#nowMs,
-      0,
-    );
-    check(step.state === this.#state, "an exit that is told twice counts once");
-  }
-
-  /** Somebody meddled: failures are forgiven, so the books can't hold anyone to a backoff. */
-  #forgive(): void {
-    this.#books.failures.clear();
-    this.#books.dueMs.clear();
-  }
-
-  #note(effect: Extract<SupervisorEffect, { kind: "event" }>): void {
-    const { service, code, text } = effect;
-    check(code !== "INTERNAL_ERROR", `no internal error: ${text}`);
-    if (code === "SERVICE_REMAINS") this.#tally.remains++;
-    if (code === "SERVICE_UNKILLABLE") this.#tally.unkillable++;
-    if (service === null) return;
-    const { up, upSinceMs, failures, dueMs, backoffsMs } = this.#books;
-    const promises = [
-      "SERVICE_START_TIMEOUT",
-      "SERVICE_WATCHDOG_MISSED",
-      "SERVICE_UNHEALTHY",
-    ];
-    if (promises.includes(code)) this.#broken.add(service);
-    const index = this.#state.graph.indexOf.get(service) ?? -1;
-    const record = this.#state.records[index];
-    check(record !== undefined, "an event is about a known service");
-    const { policy } = record;
-    const sinceMs = upSinceMs.get(service);
-    const wasHealthy = sinceMs !== undefined &&
-      this.#nowMs - sinceMs >= policy.backoff.resetAfterMs;
-    const ends = [
-      "SERVICE_STOPPED",
-      "SERVICE_FINISHED",
-      "SERVICE_BACKOFF",
-      "SERVICE_FAILED",
-    ].includes(code);
-    if (ends) {
-      up.delete(service);
-      upSinceMs.delete(service);
-      if (wasHealthy) failures.delete(service);
-    }
-    if (code === "SERVICE_STARTED") {
-      const process = this.#processes.find((one) =>
-        one.service === service && one.phase === "main"
-      );
-      const isReady = record.definition.readiness.kind === "spawned" ||
-        process?.saidReady === true;
-      check(isReady, `${service} is up only after it was ready`);
-      up.add(service);
-      if (policy.type === "oneshot") failures.delete(service);
-      if (policy.type === "process") upSinceMs.set(service, this.#nowMs);
-    } else if (code === "SERVICE_FINISHED") {
-      failures.delete(service);
-    } else if (code === "SERVICE_BACKOFF") {
-      this.#tally.backoffs++;
-      const count = failures.get(service) ?? 0;
-      const { initialMs, factor, maximumMs } = policy.backoff;
-      failures.set(service, count + 1);
-      backoffsMs.set(service, [...backoffsMs.get(service) ?? [], this.#nowMs]);
-      // A restart that was asked for, and waited for others to come down, is not held up.
-      if (this.#before.records[index]?.isRestartRequested) {
-        failures.delete(service);
-        return;
-      }
-      dueMs.set(
-        service,
-        this.#nowMs +
-          Math.min(maximumMs, initialMs * factor ** Math.min(count, 100)),
-      );
-    } else if (code === "SERVICE_FAILED" && record.state.kind === "failed") {
-      this.#tally.failures++;
-      const { reason } = record.state;
-      if (reason === "restart-limit") {
-        const inWindow = (backoffsMs.get(service) ?? [])
-          .filter((timeMs) => timeMs > this.#nowMs - policy.restartWindowMs);
-        check(
-          policy.maximumRestarts !== null &&
-            inWindow.length >= policy.maximumRestarts,
-          `${service} is given up only after ${policy.maximumRestarts} restarts, met ${inWindow.length}`,
-        );
-      } else if (reason !== "dependency-failed") {
-        check(
-          policy.restart === "never",
-          `${service} is Failed (${reason}) only if it is never restarted`,
-        );
+        return this.#send({ kind: "reload", definitions });
       }
     }
   }
 
   #calmDown(): void {
-    this.#isCalm = true;
-    this.#forgive();
+    this.#services.calmDown();
     this.#send({ kind: "leave-safe-mode" });
     this.#send({ kind: "reload", definitions: this.#scenario.definitions });
     for (const { name } of this.#scenario.definitions) {
-      this.#books.isolated.delete(name);
+      if (statusOf(this.#state, name) === null) continue;
       this.#send({ kind: "command", command: "resume", service: name });
     }
-    for (const process of this.#processes) process.isStopped = false;
   }
-
-  /** No restart is lost: in the end everybody is up who is to be, or somebody says why not. */
-  #checkEverybodyIsUp(): void {
-    const isExplained = (name: string): boolean => {
-      const status = statusOf(this.#state, name);
-      if (status === null || !status.isWanted) return true;
-      if (status.state === "failed" || status.reason === "finished") {
-        return true;
-      }
-      const definition = this.#scenario.definitions.find((one) =>
-        one.name === name
-      );
-      const isUntrackable = definition?.type === "process" &&
-        definition.readiness.kind === "exit" && !this.#scenario.hasCgroups;
-      if (isUntrackable) return true;
-      return status.state === "pending" && status.waitsFor.some(isExplained);
-    };
-    for (const { name } of this.#scenario.definitions) {
-      const status = statusOf(this.#state, name);
-      check(status !== null, `${name} is known`);
-      const isUp = status.state === "running" && status.stopping === null;
-      check(
-        isUp || isExplained(name),
-        `${name} is up in the end, or says why not: ${JSON.stringify(status)}`,
-      );
-    }
-  }
-
-  #shutDown(): void {
-    this.#forgive();
-    if (this.#shutdownDueMs === Infinity) {
-      this.#tally.shutdowns++;
-      this.#shutdownDueMs = this.#nowMs + shutdownBoundMs(this.#state);
-    }
-    this.#send({ kind: "shutdown" });
-  }
-
-  #checkAllStopped(): void {
-    for (const { instance } of this.#state.records) {
-      check(
-        instance === null || instance.termination?.stage === "abandoned",
-        "all-stopped is said when everybody is down or was given up",
-      );
-    }
-    const isLeft = (service: string): boolean =>
-      this.#state.records.some((record) =>
-        record.definition.name === service && record.instance !== null
-      );
-    for (const process of this.#processes) {
-      check(
-        process.life === "reaped" || isLeft(process.service),
-        "nothing lives unknown after all-stopped",
-      );
-    }
-  }
-}
-
-function policyLike(definition: ServiceDefinition) {
-  return {
-    type: definition.type,
-    restart: definition.restart,
-    successCodes: definition.successCodes,
-    successSignals: definition.successSignals,
-    backoff: definition.backoff,
-    maximumRestarts: null,
-    restartWindowMs: 1,
-    readiness: "notified" as const,
-    startTimeoutMs: null,
-    watchdogMs: null,
-  };
-}
-
-function deepFreeze(value: unknown): void {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) {
-    return;
-  }
-  Object.freeze(value);
-  for (const inner of Object.values(value)) deepFreeze(inner);
 }
