@@ -6,10 +6,8 @@
  * @module
  */
 import { SystemError } from "../linux/error.ts";
-import {
-  type FileBlockDevice,
-  openFileDevice,
-} from "../storage/file_device.ts";
+import type { BlockDevice } from "../storage/device.ts";
+import { openFileDevice } from "../storage/file_device.ts";
 import { openVolume, type Volume } from "../storage/volume.ts";
 import { formatSuperblock } from "../wire/superblock.ts";
 import { type BootOptions, diskCandidates } from "./command_line.ts";
@@ -19,6 +17,21 @@ export const DISK_ANSWER_LIMIT_MS = 10_000;
 
 /** How long the init waits for a disk that the command line names to appear. */
 export const DISK_APPEARANCE_LIMIT_MS = 2_000;
+
+/** The disks of a machine. */
+export interface Disks {
+  /** Whether there is a disk of this name. */
+  exists(path: string): boolean;
+  /**
+   * Opens a disk for writing or, where it refuses that, for reading.
+   *
+   * @throws {Error} When it can't be opened.
+   */
+  open(path: string): BlockDevice;
+}
+
+/** The disks that have a device node or are files. */
+const FILES: Disks = { exists, open: openDevice };
 
 /** What was found. */
 export interface FoundVolume {
@@ -36,6 +49,7 @@ export interface FoundVolume {
  * Tries the candidates in order and opens the first volume that is one.
  *
  * @param options The parsed command line.
+ * @param disks The machine's disks.
  * @returns The volume, or the reasons why there is none. Nothing throws.
  *
  * @example
@@ -49,16 +63,19 @@ export interface FoundVolume {
  * assertEquals(found.reasons.length, 1);
  * ```
  */
-export async function findVolume(options: BootOptions): Promise<FoundVolume> {
+export async function findVolume(
+  options: BootOptions,
+  disks: Disks = FILES,
+): Promise<FoundVolume> {
   const reasons: string[] = [];
-  if (options.diskPath !== undefined) await appearance(options.diskPath);
+  if (options.diskPath !== undefined) await appearance(options.diskPath, disks);
   for (const path of diskCandidates(options)) {
-    if (!exists(path)) {
+    if (!disks.exists(path)) {
       reasons.push(`${path} is not there`);
       continue;
     }
     try {
-      const volume = await open(path);
+      const volume = await open(disks.open(path));
       return {
         volume,
         path,
@@ -92,8 +109,7 @@ function recoveryLines({ recovery, readOnly, hasJournal }: Volume): string[] {
   return lines;
 }
 
-/** Opens a device for writing or, where it refuses that, for reading. */
-function openDevice(path: string): FileBlockDevice {
+function openDevice(path: string): BlockDevice {
   try {
     return openFileDevice(path);
   } catch (error) {
@@ -104,8 +120,7 @@ function openDevice(path: string): FileBlockDevice {
   }
 }
 
-async function open(path: string): Promise<Volume> {
-  const device = openDevice(path);
+async function open(device: BlockDevice): Promise<Volume> {
   const limit = Promise.withResolvers<never>();
   const timer = setTimeout(
     () =>
@@ -126,11 +141,11 @@ async function open(path: string): Promise<Volume> {
 }
 
 /** Drivers find their disks a moment after they are loaded. */
-async function appearance(path: string): Promise<void> {
+async function appearance(path: string, disks: Disks): Promise<void> {
   const stepMs = 20;
   for (
     let ms = 0;
-    ms < DISK_APPEARANCE_LIMIT_MS && !exists(path);
+    ms < DISK_APPEARANCE_LIMIT_MS && !disks.exists(path);
     ms += stepMs
   ) {
     await new Promise((resolve) => setTimeout(resolve, stepMs));

@@ -11,7 +11,7 @@ import type { ChildExit } from "../linux/process.ts";
 import type { SignalName } from "../linux/signal_table.ts";
 import type { Watchdog } from "../linux/watchdog.ts";
 import type { SupervisorEvent } from "../supervisor/supervisor.ts";
-import type { ServiceEffect } from "./core_types.ts";
+import type { InitEvent, InitStep, ServiceEffect } from "./core_types.ts";
 import type { Log } from "./log.ts";
 import type { PowerAction } from "./shutdown.ts";
 
@@ -110,4 +110,9 @@ export interface Machine {
   detachFilesystems(log: Log): Promise<void>;
   /** Ends the machine; does not return when that works. */
   end(action: PowerAction): void;
+  /**
+   * Sees each step of the core before its effects are carried out, so that a
+   * simulator can judge it; Linux does not look.
+   */
+  onStep?(event: InitEvent, step: InitStep): void;
 }

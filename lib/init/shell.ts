@@ -229,6 +229,7 @@ export class Shell {
       this.#machine.random(),
     );
     this.#state = step.state;
+    this.#machine.onStep?.(event, step);
     for (const effect of step.effects) this.#carryOutOne(effect);
   }
 

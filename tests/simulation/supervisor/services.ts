@@ -20,7 +20,7 @@ import {
   type SupervisorState,
 } from "../../../lib/supervisor/supervisor.ts";
 import { type Books, check, checkState } from "./invariants.ts";
-import { Random } from "../random.ts";
+import type { Random } from "../random.ts";
 import {
   type Behaviour,
   behaviourOf,
@@ -74,7 +74,7 @@ export interface ServicesWorld {
   /** Takes the supervisor's news. */
   readonly send: (event: SupervisorEvent) => void;
   /** A process ended: somebody has to reap it. */
-  readonly onEnded: (process: Process) => void;
+  readonly onEnded: (ended: Process) => void;
   /** A process that its parent left behind ended. */
   readonly onOrphanEnded: () => void;
   /** A number for a new process. */
