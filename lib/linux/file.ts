@@ -471,6 +471,8 @@ export interface FileStatus {
   readonly specialDevice: string;
   /** Time of the last change of content, milliseconds since 1970. */
   readonly modifiedMs: number;
+  /** Time of the last change of content or status, milliseconds since 1970; no program can set it. */
+  readonly changedMs: number;
 }
 
 const KINDS: Readonly<Record<number, FileKind>> = {
@@ -509,6 +511,9 @@ export function status(file: string | number): FileStatus {
   const mode = buffer.getUint16(28, true);
   const number = (major: number): string =>
     `${buffer.getUint32(major, true)}:${buffer.getUint32(major + 4, true)}`;
+  const time = (offset: number): number =>
+    Number(buffer.getBigInt64(offset, true)) * 1e3 +
+    buffer.getUint32(offset + 8, true) / 1e6;
   return {
     kind: KINDS[mode & 0o170000] ?? "unknown",
     lengthBytes: Number(buffer.getBigUint64(40, true)),
@@ -518,8 +523,8 @@ export function status(file: string | number): FileStatus {
     inode: buffer.getBigUint64(32, true),
     device: number(136),
     specialDevice: number(128),
-    modifiedMs: Number(buffer.getBigInt64(112, true)) * 1e3 +
-      buffer.getUint32(120, true) / 1e6,
+    modifiedMs: time(112),
+    changedMs: time(96),
   };
 }
 

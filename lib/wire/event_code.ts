@@ -47,7 +47,18 @@ export type EventCodeName =
   | "DEFINITIONS_RELOADED"
   | "DEFINITIONS_REFUSED"
   | "LOG_LINES_DROPPED"
-  | "STORAGE_FAILED";
+  | "STORAGE_FAILED"
+  | "FDIR_ANOMALY"
+  | "FDIR_CLEARED"
+  | "FDIR_CONFIGURATION_INVALID"
+  | "FDIR_CHECKED"
+  | "FDIR_ISOLATE"
+  | "FDIR_RESTART"
+  | "FDIR_DEGRADE"
+  | "FDIR_SAFE_MODE"
+  | "WATCHDOG_STARVED"
+  | "WATCHDOG_FED"
+  | "EXCEPTION_STORM";
 
 /** What one event is. */
 export interface EventCode {
@@ -225,6 +236,61 @@ export const eventCodes: Readonly<Record<EventCodeName, EventCode>> = {
     code: 0x0201,
     severity: ERROR,
     description: "The volume did not take a record; the machine goes on.",
+  },
+  FDIR_ANOMALY: {
+    code: 0x0401,
+    severity: WARNING,
+    description: "A check found something that is not as it was, or should be.",
+  },
+  FDIR_CLEARED: {
+    code: 0x0402,
+    severity: INFO,
+    description: "An anomaly is gone: how long it was there.",
+  },
+  FDIR_CONFIGURATION_INVALID: {
+    code: 0x0403,
+    severity: ERROR,
+    description: "The configuration can't be used, and the default is; why.",
+  },
+  FDIR_CHECKED: {
+    code: 0x0404,
+    severity: INFO,
+    description: "A check that the host asked for is done: what it found.",
+  },
+  FDIR_ISOLATE: {
+    code: 0x0410,
+    severity: WARNING,
+    description: "An anomaly has a service frozen.",
+  },
+  FDIR_RESTART: {
+    code: 0x0411,
+    severity: WARNING,
+    description: "An anomaly has a service restarted, or the machine.",
+  },
+  FDIR_DEGRADE: {
+    code: 0x0412,
+    severity: WARNING,
+    description: "Anomalies have the machine count as degraded.",
+  },
+  FDIR_SAFE_MODE: {
+    code: 0x0413,
+    severity: ERROR,
+    description: "Anomalies have the machine enter safe mode.",
+  },
+  WATCHDOG_STARVED: {
+    code: 0x0501,
+    severity: CRITICAL,
+    description: "The watchdog is not petted from now on, and why.",
+  },
+  WATCHDOG_FED: {
+    code: 0x0502,
+    severity: INFO,
+    description: "The watchdog is petted again.",
+  },
+  EXCEPTION_STORM: {
+    code: 0x0503,
+    severity: CRITICAL,
+    description: "Exceptions come without end: the machine is restarted.",
   },
 };
 

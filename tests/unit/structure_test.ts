@@ -14,7 +14,12 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Files that decide: neither they nor what they import may reach the kernel. */
 const PURE_FOLDERS = ["lib/wire/", "lib/supervisor/"];
-const PURE_FILES = ["lib/init/core.ts", "lib/init/shutdown.ts"];
+const PURE_FILES = [
+  "lib/init/core.ts",
+  "lib/init/shutdown.ts",
+  ...["checks", "compare", "fdir", "limit", "manifest", "proc_text", "snapshot"]
+    .map((name) => `lib/fdir/${name}.ts`),
+];
 
 function filesBelow(folder: string): string[] {
   const files: string[] = [];

@@ -23,6 +23,11 @@ import {
   dataProductPieceLayout,
   dataProductRequestLayout,
 } from "../../../lib/wire/data_product_read.ts";
+import {
+  fdirEntryLayout,
+  fdirRequestLayout,
+  fdirResultLayout,
+} from "../../../lib/wire/fdir_result.ts";
 import { frameFaultLayout } from "../../../lib/wire/error_frame.ts";
 import { eventLayout, eventTrailerLayout } from "../../../lib/wire/event.ts";
 import {
@@ -687,6 +692,75 @@ export const SAMPLES: readonly Sample[] = [
     known: { total: 9, first: 7, entries: VALUE },
     knownBytes: fromHexDump("00000009 00000007 0102030405060708090a"),
     refused: LIST_REFUSED,
+  }),
+  sample({
+    layout: fdirRequestLayout,
+    random: (random) => ({ action: random.pick([0, 1, 2]) }),
+    known: { action: 2 },
+    knownBytes: fromHexDump("02"),
+    refused: [[{ action: 3 }, "action is 3, expected 0 CHECK, 1 RELEASE"]],
+  }),
+  sample({
+    layout: fdirEntryLayout,
+    random: (random) => ({
+      check: u8(random),
+      flags: random.integer(0, 3),
+      sinceMs: u64(random),
+      subject: someText(random, 40),
+      text: someText(random, 255),
+    }),
+    known: {
+      check: 6,
+      flags: 2,
+      sinceMs: 0x0102030405060708n,
+      subject: "machine",
+      text: "+ a",
+    },
+    knownBytes: fromHexDump(
+      "06 02 0102030405060708 07 03 6d616368696e65 2b2061",
+    ),
+    refused: [
+      [{ check: 256 }, `check is 256, ${U8}`],
+      [{ flags: 4 }, "flags is 4, expected 0..3"],
+      [{ sinceMs: -1n }, `since_ms is -1, ${U64}`],
+      [{ subject: "x".repeat(256) }, "subject is"],
+      [{ text: "x".repeat(256) }, "text is"],
+    ],
+  }),
+  sample({
+    layout: fdirResultLayout,
+    random: (random) => ({
+      checks: u32(random),
+      compared: u16(random),
+      anomalyCount: u16(random),
+      mappingsDigest: random.bytes(32),
+      seccompDigest: random.bytes(32),
+      cgroupDigest: random.bytes(32),
+      entries: someBytes(random, 300),
+    }),
+    known: {
+      checks: 3,
+      compared: 2,
+      anomalyCount: 1,
+      mappingsDigest: new Uint8Array(32).fill(1),
+      seccompDigest: new Uint8Array(32).fill(2),
+      cgroupDigest: new Uint8Array(32).fill(3),
+      entries: VALUE,
+    },
+    knownBytes: fromHexDump(
+      `00000003 0002 0001 ${"01".repeat(32)} ${"02".repeat(32)} ${
+        "03".repeat(32)
+      } 0102030405060708090a`,
+    ),
+    refused: [
+      [{ checks: -1 }, `checks is -1, ${U32}`],
+      [{ compared: 65536 }, `compared is 65536, ${U16}`],
+      [{ anomalyCount: -1 }, `anomaly_count is -1, ${U16}`],
+      [{ mappingsDigest: new Uint8Array(31) }, "mappings_digest is 31 bytes"],
+      [{ seccompDigest: new Uint8Array(31) }, "seccomp_digest is 31 bytes"],
+      [{ cgroupDigest: new Uint8Array(31) }, "cgroup_digest is 31 bytes"],
+      [{ entries: new Uint8Array(40_000) }, "entries is 40000 bytes"],
+    ],
   }),
   sample({
     layout: serviceStatusLayout,
