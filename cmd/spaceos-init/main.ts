@@ -30,6 +30,7 @@ Kernel command line, as process 1:
   spaceos.services=DIR    service definitions (default /etc/spaceos/services.d)
   spaceos.watchdog=S      time-out of the hardware watchdog in seconds,
                           0 leaves it alone (default 30)
+  spaceos.page=PATH       the page shared with the host; ivshmem: QEMU's device
 
 Exit codes:
   0    done

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { findSharedMemory, openSharedPage } from "../host/shared_page_file.ts";
 import {
   CGROUP_FILESYSTEMS,
   type Filesystem,
@@ -22,6 +23,7 @@ import { catchCtrlAltDel } from "../linux/reboot.ts";
 import { openWatchdog, type Watchdog } from "../linux/watchdog.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import { type Issue, issueText } from "../supervisor/schema.ts";
+import type { SharedPage } from "../wire/shared_page.ts";
 import { type BootOptions, parseCommandLine } from "./command_line.ts";
 import { readDefinitions } from "./definition_files.ts";
 import { findVolume, type FoundVolume } from "./find_volume.ts";
@@ -52,6 +54,8 @@ export interface BootResult {
   readonly definitions: readonly ServiceDefinition[];
   /** What has to be done before a service's first start, or null where there is nothing. */
   readonly preparer: ServicePreparer | null;
+  /** The page shared with the host, where one is asked for and there. */
+  readonly page?: SharedPage;
   /** What is not as it should be. */
   readonly problems: readonly BootProblem[];
 }
@@ -88,6 +92,10 @@ export async function boot(context: BootContext): Promise<BootResult> {
   for (const warning of options.warnings) log.warning(warning);
   const watchdog = phases.run("watchdog", () => startWatchdog(options, log)) ??
     null;
+  const { pagePath } = options;
+  const page = pagePath === undefined
+    ? undefined
+    : phases.run("shared page", () => openPage(pagePath, log));
   const found = await phases.runAsync("superblock", async () => {
     const found = await findVolume(options);
     for (const line of found.lines) log.info(line);
@@ -112,7 +120,16 @@ export async function boot(context: BootContext): Promise<BootResult> {
   }) ?? [];
   const preparer = containers?.preparer ?? null;
   const { problems } = phases;
-  return { options, console, watchdog, found, definitions, preparer, problems };
+  return {
+    options,
+    console,
+    watchdog,
+    ...(page === undefined ? {} : { page }),
+    found,
+    definitions,
+    preparer,
+    problems,
+  };
 }
 
 /** Runs phases, times them, and turns what they throw into problems. */
@@ -218,6 +235,17 @@ async function readContainers(
     tell("containers", issues);
     return { definitions, preparer: new OciPreparer(preparations) };
   }) ?? null;
+}
+
+/** Opens the page that `spaceos.page=` names. */
+function openPage(name: string, log: Log): SharedPage {
+  const path = name === "ivshmem" ? findSharedMemory() : name;
+  if (path === undefined) {
+    throw new Error("no ivshmem device, expected one (PCI 1af4:1110)");
+  }
+  const page = openSharedPage(path);
+  log.info(`shared page: ${path}`);
+  return page;
 }
 
 function readCommandLine(): BootOptions {

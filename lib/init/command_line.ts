@@ -36,6 +36,11 @@ export interface BootOptions {
    * 0 leaves the device closed. Default 30.
    */
   readonly watchdogTimeoutSeconds: number;
+  /**
+   * `spaceos.page=PATH` or `spaceos.page=ivshmem`: where the page is that host
+   * and guest share; without it there is none.
+   */
+  readonly pagePath?: string;
   /** One sentence for each `spaceos.` word that was not understood; it was ignored. */
   readonly warnings: readonly string[];
 }
@@ -109,6 +114,13 @@ const WORDS: Record<
       return "expected an absolute path of a folder";
     }
     into.servicesPath = value;
+    return undefined;
+  },
+  page: (value, into) => {
+    if (value !== "ivshmem" && !value?.startsWith("/")) {
+      return "expected ivshmem or an absolute path";
+    }
+    into.pagePath = value;
     return undefined;
   },
   watchdog: (value, into) => {

@@ -388,15 +388,7 @@ class Turn {
     if (counts.starting > 0 && !late) return;
     this.#set({ readyMs: this.#nowMs, nextHealthMs: this.#nowMs });
     this.#chooseMode();
-    const { mode, problems } = this.state;
-    const parts = [
-      mode,
-      `${counts.running} of ${counts.total} services running`,
-      ...(counts.failed > 0 ? [`${counts.failed} failed`] : []),
-      ...(counts.starting > 0 ? [`${counts.starting} still starting`] : []),
-      ...problems.keys(),
-    ];
-    this.effects.push({ kind: "ready", text: parts.join(", ") });
+    this.effects.push({ kind: "ready", text: healthText(this.state) });
   }
 
   #chooseMode(): void {
@@ -467,8 +459,54 @@ function modeOf(state: InitState): Mode {
   return failed || state.problems.size > 0 ? "degraded" : "nominal";
 }
 
-/** Why the hardware should reset the machine, or null when it should not. */
-function whyNotAlive(state: InitState, nowMs: number): string | null {
+/**
+ * How the machine is, in one line.
+ *
+ * @param state The state.
+ * @returns The mode, the services, and the subjects of all problems.
+ *
+ * @example
+ * ```ts
+ * import { createInit, healthText } from "./core.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const settings = { healthIntervalMs: 10_000, petIntervalMs: null };
+ * assertEquals(healthText(createInit(settings, 0)), "booting");
+ * ```
+ */
+export function healthText(state: InitState): string {
+  const { mode, problems, supervisor } = state;
+  const counts = supervisor === null ? null : summary(supervisor);
+  return [
+    mode,
+    ...(counts === null ? [] : [
+      `${counts.running} of ${counts.total} services running`,
+      ...(counts.failed > 0 ? [`${counts.failed} failed`] : []),
+      ...(counts.starting > 0 ? [`${counts.starting} still starting`] : []),
+    ]),
+    ...problems.keys(),
+  ].join(", ");
+}
+
+/**
+ * Why the hardware should reset the machine, or null when it should not.
+ *
+ * @param state The state.
+ * @param nowMs CLOCK_BOOTTIME, milliseconds.
+ * @returns The reason in words, or null.
+ *
+ * @example
+ * ```ts
+ * import { createInit, whyNotAlive } from "./core.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const settings = { healthIntervalMs: 10_000, petIntervalMs: null };
+ * const state = { ...createInit(settings, 0), storagePendingMs: 0 };
+ * assertEquals(whyNotAlive(state, 9_999), null);
+ * assertEquals(whyNotAlive(state, 10_000), "storage does not answer");
+ * ```
+ */
+export function whyNotAlive(state: InitState, nowMs: number): string | null {
   // A shutdown has its own deadlines, and its last stage leaves the watchdog
   // armed, so that a reboot that hangs is cut short by the hardware.
   if (state.shutdown?.stage === "power") return "the machine goes down";

@@ -30,7 +30,8 @@ export interface HealthFacts {
   readonly readProc: (name: string) => string;
 }
 
-const MODES: Readonly<Record<Mode, SystemMode>> = {
+/** The modes as HEALTH and the shared page number them. */
+export const MODE_NUMBERS: Readonly<Record<Mode, SystemMode>> = {
   booting: SystemMode.BOOTING,
   nominal: SystemMode.NOMINAL,
   degraded: SystemMode.DEGRADED,
@@ -71,7 +72,7 @@ export function healthFrame(state: InitState, facts: HealthFacts): Uint8Array {
   const { framesIn, framesOut, framesDropped } = facts.link;
   const payload = encodeHealth({
     uptimeSeconds: Math.floor(facts.uptimeMs / 1000) >>> 0,
-    mode: MODES[mode],
+    mode: MODE_NUMBERS[mode],
     servicesRunning: Math.min(255, counts?.running ?? 0),
     servicesFailed: Math.min(255, counts?.failed ?? 0),
     anomaliesActive: Math.min(255, problems.size),

@@ -16,20 +16,27 @@ import { CommandStatus } from "../wire/telecommand.ts";
 import type { MissionTime } from "../wire/time_set.ts";
 import type { BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
-import { createInit, initDeadlineMs, stepInit } from "./core.ts";
+import {
+  createInit,
+  healthText,
+  initDeadlineMs,
+  stepInit,
+  whyNotAlive,
+} from "./core.ts";
 import type {
   InitEffect,
   InitEvent,
   InitState,
   ServiceEffect,
 } from "./core_types.ts";
-import { healthFrame } from "./health_frame.ts";
+import { healthFrame, MODE_NUMBERS } from "./health_frame.ts";
 import { HostSession } from "./host_session.ts";
 import type { Log } from "./log.ts";
 import type { Machine, Services } from "./machine.ts";
 import { MissionClock } from "./mission_clock.ts";
 import { Queries } from "./queries.ts";
 import { Records } from "./records.ts";
+import { PAGE_INTERVAL_MS, SharedPageSession } from "./shared_page_session.ts";
 import type { ShutdownStage } from "./shutdown.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -62,6 +69,7 @@ export class Shell {
   readonly #counter: BootCounter;
   readonly #queries: Queries;
   readonly #clock: MissionClock;
+  readonly #page: SharedPageSession | null;
   readonly #queue: InitEvent[] = [];
   #state: InitState;
   #isDraining = false;
@@ -130,6 +138,15 @@ export class Shell {
         this.#answer(request, status, result),
     });
     this.#counter = new BootCounter(found.volume?.parameters ?? null);
+    this.#page = booted.page === undefined
+      ? null
+      : new SharedPageSession(booted.page, {
+        missionMs: () => this.#clock.nowMs(),
+        onTime: ({ seconds, nanos }) =>
+          this.#setClock({ seconds, nanoseconds: nanos }),
+        onRequest: (request) => this.#dispatch({ kind: "request", request }),
+        onProblem: (text) => log.warning(text),
+      });
     const petIntervalMs = watchdog === null
       ? null
       : (watchdog.timeoutS ?? booted.options.watchdogTimeoutSeconds) * 1000 / 4;
@@ -169,6 +186,7 @@ export class Shell {
   async start(signals: SignalSource): Promise<void> {
     const { definitions, problems, options } = this.#booted;
     this.#host.open();
+    if (this.#page !== null) setInterval(() => this.#beat(), PAGE_INTERVAL_MS);
     for (const problem of problems) {
       this.#dispatch({ kind: "problem", ...problem });
     }
@@ -281,7 +299,16 @@ export class Shell {
     }
   }
 
+  #beat(): void {
+    this.#page?.beat({
+      isAlive: whyNotAlive(this.#state, this.#coreNowMs()) === null,
+      mode: MODE_NUMBERS[this.#state.mode],
+      text: healthText(this.#state),
+    });
+  }
+
   #answer(request: HostRequest, status: number, result?: Uint8Array): void {
+    if (this.#page?.hasAsked(request)) return;
     for (const frame of answerFrames(request, status, result)) {
       this.#host.send(frame, "answer");
     }

@@ -141,6 +141,17 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  mmap: {
+    parameters: [
+      "usize", // void *addr
+      "usize", // size_t length
+      "i32", // int prot
+      "i32", // int flags
+      "i32", // int fd
+      "i64", // off_t offset
+    ],
+    result: "pointer",
+  },
   dup3: {
     parameters: [
       "i32", // int oldfd

@@ -94,25 +94,27 @@ export type SharedPageWord32 =
 export class SharedPage {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #version: Int32Array;
+  readonly #words32: Int32Array;
+  readonly #words64: BigInt64Array;
 
   /**
    * Looks at a page of memory.
    *
-   * @param bytes 4096 bytes, aligned to 4 in their buffer.
+   * @param bytes 4096 bytes, aligned to 8 in their buffer.
    * @throws {WireError} If there are more or fewer, or they are not aligned.
    */
   constructor(bytes: Uint8Array) {
     if (bytes.length !== SHARED_PAGE_SIZE_BYTES) {
       throw refuse("length", bytes.length, `${SHARED_PAGE_SIZE_BYTES} bytes`);
     }
-    if (bytes.byteOffset % 4 !== 0) {
-      throw refuse("address", bytes.byteOffset, "a multiple of 4");
+    if (bytes.byteOffset % 8 !== 0) {
+      throw refuse("address", bytes.byteOffset, "a multiple of 8");
     }
     const { buffer, byteOffset } = bytes;
     this.#bytes = bytes;
     this.#view = new DataView(buffer, byteOffset, SHARED_PAGE_SIZE_BYTES);
-    this.#version = new Int32Array(buffer, byteOffset + AT.timeVersion, 1);
+    this.#words32 = new Int32Array(buffer, byteOffset, WORDS_END / 4);
+    this.#words64 = new BigInt64Array(buffer, byteOffset, WORDS_END / 8);
   }
 
   /**
@@ -122,7 +124,7 @@ export class SharedPage {
    * @returns Its value.
    */
   word64(key: SharedPageWord64): bigint {
-    return this.#view.getBigUint64(AT[key]);
+    return bigEndian64(Atomics.load(this.#words64, AT[key] / 8));
   }
 
   /**
@@ -132,7 +134,7 @@ export class SharedPage {
    * @param value Its new value.
    */
   setWord64(key: SharedPageWord64, value: bigint): void {
-    this.#view.setBigUint64(AT[key], value);
+    Atomics.store(this.#words64, AT[key] / 8, bigEndian64(value));
   }
 
   /**
@@ -142,7 +144,7 @@ export class SharedPage {
    * @returns Its value.
    */
   word32(key: SharedPageWord32): number {
-    return this.#view.getUint32(AT[key]);
+    return this.#load32(AT[key]);
   }
 
   /**
@@ -152,7 +154,12 @@ export class SharedPage {
    * @param value Its new value.
    */
   setWord32(key: SharedPageWord32, value: number): void {
-    this.#view.setUint32(AT[key], value);
+    this.#store32(AT[key], value);
+  }
+
+  /** The number of the mission time's last write; odd while it is written. */
+  get timeVersion(): number {
+    return this.#load32(AT.timeVersion);
   }
 
   /**
@@ -183,7 +190,7 @@ export class SharedPage {
    */
   readMissionTime(attempts: number = SEQLOCK_ATTEMPTS): MissionTime {
     const time = readSeqlock(
-      () => bigEndian(Atomics.load(this.#version, 0)),
+      () => this.#load32(AT.timeVersion),
       () => ({
         seconds: this.#view.getBigUint64(AT.missionSeconds),
         nanos: this.#view.getUint32(AT.missionNanos),
@@ -212,11 +219,11 @@ export class SharedPage {
       throw refuse("mission_nanos", nanos, "0..999999999");
     }
     // A writer that died left it odd: `| 1` starts from there as well.
-    const odd = bigEndian(Atomics.load(this.#version, 0)) | 1;
-    Atomics.store(this.#version, 0, bigEndian(odd) | 0);
+    const odd = this.#load32(AT.timeVersion) | 1;
+    this.#store32(AT.timeVersion, odd);
     this.#view.setBigUint64(AT.missionSeconds, seconds);
     this.#view.setUint32(AT.missionNanos, nanos);
-    Atomics.store(this.#version, 0, bigEndian(odd + 1) | 0);
+    this.#store32(AT.timeVersion, odd + 1);
   }
 
   /**
@@ -227,6 +234,14 @@ export class SharedPage {
    */
   snapshot(): SharedPageRecord {
     return sharedPageLayout.read(this.#bytes);
+  }
+
+  #load32(offset: number): number {
+    return bigEndian(Atomics.load(this.#words32, offset / 4));
+  }
+
+  #store32(offset: number, value: number): void {
+    Atomics.store(this.#words32, offset / 4, bigEndian(value) | 0);
   }
 }
 
@@ -283,18 +298,30 @@ const AT = {
   guestHealth: sharedPageLayout.offsetOf("guestHealth"),
 } as const;
 
+/** Where the single words end: up to here each is aligned to its size. */
+const WORDS_END = 0x30;
+
 const IS_LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 /**
  * Turns a 32-bit word as the machine reads it into the page's big-endian number
- * and back. Atomics know no byte order, and only they keep the reads of the
- * value between the two reads of its number.
+ * and back. Atomics know no byte order, and only they move a word at once, so that
+ * the other side never sees half of it, and keep the reads of the mission time
+ * between the two reads of its number.
  */
 function bigEndian(word: number): number {
   if (!IS_LITTLE_ENDIAN) return word >>> 0;
   return ((word & 0xFF) << 24 | (word & 0xFF00) << 8 | word >>> 8 & 0xFF00 |
     word >>> 24) >>> 0;
 }
+
+/** The same for 64 bits. */
+function bigEndian64(word: bigint): bigint {
+  swapped.setBigInt64(0, word, true);
+  return swapped.getBigUint64(0, !IS_LITTLE_ENDIAN);
+}
+
+const swapped = new DataView(new ArrayBuffer(8));
 
 function refuse(field: string, value: unknown, expected: string): WireError {
   return new WireError({

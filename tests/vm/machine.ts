@@ -259,6 +259,11 @@ export class Machine implements AsyncDisposable {
     return this.#console.replaceAll("\r", "");
   }
 
+  /** The socket at which QEMU has the `ipc` port: for a program of the test's. */
+  get ipcSocketPath(): string {
+    return `${this.#folder}/ipc.sock`;
+  }
+
   /** QEMU's process id. */
   get pid(): number {
     return this.#machine.pid;

@@ -25,10 +25,11 @@ Deno.test("parseCommandLine gives defaults on an empty line", () => {
 
 Deno.test("parseCommandLine takes the last word of a key", () => {
   const options = parseCommandLine(
-    "spaceos.disk=/dev/vda spaceos.disk=/dev/vdb spaceos.safe spaceos.log=debug spaceos.services=/run/s spaceos.watchdog=0",
+    "spaceos.disk=/dev/vda spaceos.disk=/dev/vdb spaceos.safe spaceos.log=debug spaceos.services=/run/s spaceos.watchdog=0 spaceos.page=/a spaceos.page=ivshmem",
   );
   assertEquals(options, {
     diskPath: "/dev/vdb",
+    pagePath: "ivshmem",
     safeMode: true,
     logLevel: "debug",
     servicesPath: "/run/s",
@@ -48,6 +49,8 @@ Deno.test("parseCommandLine ignores other words and warns about its own that are
     "spaceos.watchdog=-1",
     "spaceos.watchdog=3601",
     "spaceos.watchdog=1e3",
+    "spaceos.page",
+    "spaceos.page=page",
     "spaceos.disc=/dev/vda",
     "spaceos.__proto__=1",
     "spaceos.constructor",

@@ -33,8 +33,8 @@ Deno.test("SharedPage refuses memory of another size or alignment", () => {
   for (const length of [0, 4095, 4097]) {
     assertThrows(() => new SharedPage(new Uint8Array(length)), WireError);
   }
-  const unaligned = new Uint8Array(new ArrayBuffer(4100), 2, 4096);
-  assertThrows(() => new SharedPage(unaligned), WireError, "a multiple of 4");
+  const unaligned = new Uint8Array(new ArrayBuffer(4104), 4, 4096);
+  assertThrows(() => new SharedPage(unaligned), WireError, "a multiple of 8");
 });
 
 Deno.test("SharedPage cuts a long health text between characters and always ends it", () => {
