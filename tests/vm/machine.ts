@@ -178,6 +178,16 @@ export class IpcConnection {
     });
   }
 
+  /**
+   * What came before the port's end and no test has taken yet.
+   *
+   * @returns the frames, once the port has ended
+   */
+  async rest(): Promise<Uint8Array[]> {
+    await this.#reading;
+    return this.#frames.splice(0);
+  }
+
   /** Closes the host's end, as a host that goes away. */
   async close(): Promise<void> {
     try {
