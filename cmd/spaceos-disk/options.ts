@@ -15,6 +15,8 @@ export interface Option {
   readonly help: string;
   /** A letter that stands for it. */
   readonly letter?: string;
+  /** Whether it may be given more than once. */
+  readonly repeats?: true;
 }
 
 /** The options of a command by name, without the dashes. */
@@ -24,12 +26,12 @@ export type OptionTable = Readonly<Record<string, Option>>;
 export class Arguments {
   /** What is not an option, in order. */
   readonly operands: readonly string[];
-  readonly #values: ReadonlyMap<string, string>;
+  readonly #values: ReadonlyMap<string, readonly string[]>;
 
   /** Takes operands and options as read. */
   constructor(
     operands: readonly string[],
-    values: ReadonlyMap<string, string>,
+    values: ReadonlyMap<string, readonly string[]>,
   ) {
     this.operands = operands;
     this.#values = values;
@@ -42,12 +44,17 @@ export class Arguments {
 
   /** The value of an option, or undefined. */
   text(name: string): string | undefined {
-    return this.#values.get(name);
+    return this.texts(name)[0];
+  }
+
+  /** All values of an option that may be given more than once. */
+  texts(name: string): readonly string[] {
+    return this.#values.get(name) ?? [];
   }
 
   /** The value of an option as an integer of a range, or undefined. */
   integer(name: string, min: number, max: number): number | undefined {
-    const text = this.#values.get(name);
+    const text = this.text(name);
     if (text === undefined) return undefined;
     return parseInteger(`--${name}`, text, min, max);
   }
@@ -66,7 +73,7 @@ export function parseArguments(
   table: OptionTable,
 ): Arguments {
   const operands: string[] = [];
-  const values = new Map<string, string>();
+  const values = new Map<string, string[]>();
   for (let index = 0; index < args.length; index++) {
     const arg = args[index] ?? "";
     if (arg === "--") {
@@ -86,15 +93,18 @@ export function parseArguments(
       if (inline !== undefined) {
         throw usageError(`--${name} takes no value, got ${quote(inline)}`);
       }
-      values.set(name, "");
+      values.set(name, [""]);
       continue;
     }
     const value = inline ?? args[++index];
     if (value === undefined) {
       throw usageError(`--${name} needs a value: ${option.value}`);
     }
-    if (values.has(name)) throw usageError(`--${name} is given twice`);
-    values.set(name, value);
+    const earlier = values.get(name) ?? [];
+    if (earlier.length > 0 && option.repeats === undefined) {
+      throw usageError(`--${name} is given twice`);
+    }
+    values.set(name, [...earlier, value]);
   }
   return new Arguments(operands, values);
 }

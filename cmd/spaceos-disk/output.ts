@@ -43,12 +43,12 @@ export class Output {
 
   /** Writes a value as JSON, over several lines for people to read. */
   json(value: unknown): void {
-    this.line(JSON.stringify(value, jsonValue, 2));
+    this.line(jsonText(value, 2));
   }
 
   /** Writes a value as JSON in one line, for a stream of them. */
   jsonLine(value: unknown): void {
-    this.line(JSON.stringify(value, jsonValue));
+    this.line(jsonText(value));
   }
 
   /** Writes rows in columns; a column is as wide as its widest cell. */
@@ -61,6 +61,11 @@ export class Output {
       const text = cells.join("  ").trimEnd();
       this.line(index === 0 ? this.paint("faint", text) : text);
     }
+  }
+
+  /** Writes one line to standard error. */
+  error(text: string): void {
+    console.error(text);
   }
 
   /** Writes bytes as they are. */
@@ -80,14 +85,33 @@ function jsonValue(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? toHex(value) : value;
 }
 
-/** Text as it is, but control characters (also of C1) as escapes. */
-export function printable(text: string): string {
+/**
+ * What must not reach a terminal: control characters, and those of Unicode
+ * that break lines or turn the direction of what follows.
+ */
+const HARMFUL =
   // deno-lint-ignore no-control-regex -- these are what must not get through.
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
+  /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+const escapeOf = (character: string): string =>
+  `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/** A value as JSON, harmless on a terminal too: JSON itself lets C1 through. */
+function jsonText(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, jsonValue, indent);
+  return text.replace(
+    HARMFUL,
+    (character) => character === "\n" ? character : escapeOf(character),
+  );
+}
+
+/** Text as it is, but what must not reach a terminal as escapes. */
+export function printable(text: string): string {
+  return text.replace(HARMFUL, (character) => {
     const code = character.charCodeAt(0);
     return code < 0x100
       ? `\\x${code.toString(16).padStart(2, "0")}`
-      : `\\u${code.toString(16)}`;
+      : escapeOf(character);
   });
 }
 

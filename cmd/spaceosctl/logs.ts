@@ -1,0 +1,77 @@
+/**
+ * `spaceosctl logs`: the recent lines of the init and its services, and each
+ * new one.
+ *
+ * @module
+ */
+
+import type { LogMessage } from "../../lib/wire/log.ts";
+import { LogStream } from "../../lib/wire/log.ts";
+import { printable, textOf } from "../spaceos-disk/output.ts";
+import type { VmCommand, VmContext } from "./command.ts";
+import { ExitCode } from "./exit_code.ts";
+import { harmless, streamName } from "./text.ts";
+
+/** The subcommand `logs`. */
+export const logs: VmCommand = {
+  scope: "vm",
+  summary: "print the recent log lines, of all or of NAME",
+  operands: ["[NAME]"],
+  options: { follow: { help: "go on as lines come", letter: "f" } },
+  json: `{"name", "stream", "text"}, one object to a line of the log;
+"stream" is "init", "stdout" or "stderr"`,
+  details:
+    `A very long line comes in several. Lines that came faster than they could be
+printed are counted on standard error. With --follow it ends with the VM, with
+exit code ${ExitCode.FAILED}.`,
+  isFollowing: (args) => args.has("follow"),
+  run: async (context) => {
+    const { client, args } = context;
+    const stream = client.logs();
+    await client.followLog(true, args.operands[0]);
+    if (!args.has("follow")) {
+      // Everything that was there comes before the answer to this.
+      await client.followLog(false);
+      while (stream.waitingCount > 0) {
+        const next = await stream.next();
+        if (!next.done) tellLine(context, next.value);
+      }
+      warnOfLoss(context, stream.droppedCount, 0);
+      return ExitCode.OK;
+    }
+    let warned = 0;
+    for await (const message of stream) {
+      tellLine(context, message);
+      warned = warnOfLoss(context, stream.droppedCount, warned);
+    }
+    throw client.ended;
+  },
+};
+
+function tellLine(
+  { tell, paint }: VmContext,
+  message: LogMessage,
+): void {
+  const { name, stream, text } = message;
+  const label = paint("faint", `${printable(name)}:`);
+  const line = harmless(text);
+  const json = {
+    name,
+    stream: streamName(stream),
+    text: textOf(text) ?? new TextDecoder().decode(text),
+  };
+  tell(json, [
+    `${label} ${stream === LogStream.STDERR ? paint("warning", line) : line}`,
+  ]);
+}
+
+function warnOfLoss(
+  { warn }: VmContext,
+  dropped: number,
+  warned: number,
+): number {
+  if (dropped > warned) {
+    warn(`${dropped - warned} lines came too fast and were dropped`);
+  }
+  return dropped;
+}

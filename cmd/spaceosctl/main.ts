@@ -1,0 +1,161 @@
+/**
+ * `spaceosctl`: talks to running VMs over the sockets of their ports. A thin
+ * command over `lib/host`: this file finds the subcommand, prints the help and
+ * turns errors into one line and an exit code.
+ *
+ * @module
+ */
+
+import { CommandError, usageError } from "../spaceos-disk/exit_code.ts";
+import {
+  type OptionTable,
+  parseArguments,
+  quote,
+} from "../spaceos-disk/options.ts";
+import { Output, printable } from "../spaceos-disk/output.ts";
+import type { Command } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { CtlError, ExitCode } from "./exit_code.ts";
+import { commandHelp, generalHelp, optionsOf, VERSION } from "./help.ts";
+import { runOnVms } from "./run_vm.ts";
+import { findTargets, TARGET_OPTIONS } from "./targets.ts";
+
+async function run(args: readonly string[], output: Output): Promise<number> {
+  const [leading, words] = splitLeading(args);
+  const [first = "", second = "", ...further] = words;
+  if (["", "--help", "-h", "help"].includes(first)) {
+    const text = generalHelp(COMMANDS);
+    if (first !== "") output.line(text);
+    else output.error(text);
+    return first === "" ? ExitCode.USAGE : ExitCode.OK;
+  }
+  if (first === "--version") {
+    output.line(`spaceosctl ${VERSION}`);
+    return ExitCode.OK;
+  }
+  const pair = `${first} ${second}`;
+  const name = Object.hasOwn(COMMANDS, pair) ? pair : first;
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) return unknownCommand(output, first, second);
+  const own = name === pair ? further : words.slice(1);
+  if (command.scope === "raw") {
+    if (leading.length > 0) {
+      throw usageError(`${name} has options of its own, behind its name`);
+    }
+    return await command.run(own);
+  }
+  const parsed = parseArguments([...leading, ...own], optionsOf(command));
+  if (parsed.has("help")) {
+    output.line(commandHelp(name, command));
+    return ExitCode.OK;
+  }
+  requireOperands(name, command, parsed.operands);
+  if (command.scope === "local") {
+    return await command.run({ targets: [], args: parsed, output });
+  }
+  const targets = findTargets(parsed.texts("socket"));
+  if (command.scope === "vm") {
+    return await runOnVms(command, targets, parsed, output);
+  }
+  return await command.run({ targets, args: parsed, output });
+}
+
+/** Options that stand before the command, and the rest. */
+function splitLeading(
+  args: readonly string[],
+): readonly [readonly string[], readonly string[]] {
+  const table: OptionTable = {
+    ...TARGET_OPTIONS,
+    json: { help: "", letter: "j" },
+  };
+  let at = 0;
+  for (; at < args.length; at++) {
+    const arg = args[at] ?? "";
+    const found = Object.entries(table).find(([name, { letter }]) =>
+      arg === `--${name}` || arg.startsWith(`--${name}=`) ||
+      arg.startsWith(`-${letter}`) && !arg.startsWith("--")
+    );
+    if (found === undefined) break;
+    const [name, { value }] = found;
+    const isApart = arg === `--${name}` || arg.length === 2;
+    if (value !== undefined && isApart) at++;
+  }
+  return [args.slice(0, at), args.slice(at)];
+}
+
+/** `param --help` shows the help of its parts; all else is an error. */
+function unknownCommand(
+  output: Output,
+  first: string,
+  second: string,
+): ExitCode {
+  const parts = Object.keys(COMMANDS).filter((name) =>
+    name.startsWith(`${first} `)
+  );
+  if (parts.length === 0) {
+    throw usageError(
+      `unknown command ${quote(first)}, expected one of: ${
+        Object.keys(COMMANDS).join(", ")
+      }`,
+    );
+  }
+  if (second === "--help" || second === "-h") {
+    const entries = parts.flatMap((name) => {
+      const command = COMMANDS[name];
+      return command === undefined ? [] : [commandHelp(name, command)];
+    });
+    output.line(entries.join("\n\n"));
+    return ExitCode.OK;
+  }
+  throw usageError(
+    `${first} is followed by ${quote(second)}, expected one of: ${
+      parts.map((name) => name.slice(first.length + 1)).join(", ")
+    }`,
+  );
+}
+
+function requireOperands(
+  name: string,
+  command: Command,
+  operands: readonly string[],
+): void {
+  const needed = command.operands.filter((operand) => !operand.startsWith("["));
+  const missing = needed[operands.length];
+  if (missing !== undefined) throw usageError(`${name}: ${missing} is missing`);
+  const extra = operands[command.operands.length];
+  if (extra !== undefined) {
+    throw usageError(
+      `${name}: ${quote(extra)} is too much, expected ${
+        command.operands.join(" ") || "no operand"
+      }`,
+    );
+  }
+}
+
+/**
+ * Does what a command line says.
+ *
+ * @param args The words behind the program's name.
+ * @param output Where it writes.
+ * @returns The exit code.
+ */
+export async function main(
+  args: readonly string[],
+  output: Output,
+): Promise<number> {
+  try {
+    return await run(args, output);
+  } catch (error) {
+    // The reader of a pipe has seen enough: `spaceosctl logs | head`.
+    if (error instanceof Deno.errors.BrokenPipe) return ExitCode.OK;
+    const isKnown = error instanceof CtlError || error instanceof CommandError;
+    if (!isKnown) throw error;
+    output.error(`spaceosctl: ${printable(error.message)}`);
+    if (error.exitCode === ExitCode.USAGE) {
+      output.error("Try 'spaceosctl --help' for more information.");
+    }
+    return error.exitCode;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args, new Output()));
