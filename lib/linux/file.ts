@@ -403,6 +403,27 @@ export async function fdatasyncAsync(descriptor: number): Promise<void> {
 }
 
 /**
+ * Has the kernel drop what it has cached of a file and need not write
+ * (`posix_fadvise(2)`, POSIX_FADV_DONTNEED), so that the next read shows what
+ * is on the medium. It is a wish: nothing says whether it was granted.
+ *
+ * @param descriptor A file or block device.
+ *
+ * @example
+ * ```ts
+ * import { close, dropCache, open } from "./file.ts";
+ *
+ * const descriptor = open("/proc/self/exe");
+ * dropCache(descriptor);
+ * close(descriptor);
+ * ```
+ */
+export function dropCache(descriptor: number): void {
+  const POSIX_FADV_DONTNEED = 4;
+  libc().posix_fadvise(descriptor, 0n, 0n, POSIX_FADV_DONTNEED);
+}
+
+/**
  * Waits until every file system's data is on its medium (`sync(2)`), on another
  * thread: a dead disk may hold it for ever, so put a deadline around it.
  *

@@ -61,6 +61,12 @@ export interface BlockDevice {
    * @throws {Error} If the device can't promise that.
    */
   flush(): Promise<void>;
+  /**
+   * Lets go of what a cache in front of the device holds, so that the next
+   * reads show what is on the medium. Devices without such a cache leave it
+   * out.
+   */
+  forget?(): void;
   /** Releases the device. Does not flush. */
   close(): void;
 }

@@ -13,6 +13,7 @@
 
 import {
   close,
+  dropCache,
   fdatasync,
   fdatasyncAsync,
   open,
@@ -213,6 +214,11 @@ export class FileBlockDevice implements BlockDevice {
     const { descriptor, blocking } = this.#parts;
     const sync = blocking ? fdatasync : fdatasyncAsync;
     await this.#use(() => sync(descriptor));
+  }
+
+  /** Has the kernel drop what it has cached of the file and need not write. */
+  forget(): void {
+    if (!this.#closing) dropCache(this.#parts.descriptor);
   }
 
   /** Closes the descriptors, as soon as no operation uses them any more. */

@@ -31,6 +31,7 @@ import { EventRing, type StoredEvent } from "./events.ts";
 import { type Geometry, geometryOf } from "./layout.ts";
 import { ParameterTable } from "./parameters.ts";
 import { recover, type RecoveryReport } from "./recovery.ts";
+import { type ScrubFinding, scrubMetadata } from "./scrub.ts";
 import { readJudgedSuperblock } from "./superblock.ts";
 import { Writer } from "./writer.ts";
 
@@ -148,6 +149,8 @@ export class Volume {
   readonly dataProducts: DataProductStore;
   readonly #device: BlockDevice;
   readonly #committer: Committer;
+  readonly #table: ParameterTable;
+  readonly #ring: EventRing;
   readonly #writer: Writer;
   #changed = Promise.withResolvers<void>();
   #closed = false;
@@ -175,6 +178,8 @@ export class Volume {
     this.readOnly = options.readOnly === true || device.readOnly;
     const table = new ParameterTable(recovered.parameterImages);
     const ring = new EventRing(recovered.eventImages);
+    this.#table = table;
+    this.#ring = ring;
     this.#committer = new Committer(device, {
       journalBlock: geometry.journalBlock,
       pending: recovered.pending,
@@ -222,6 +227,27 @@ export class Volume {
   async checkpoint(): Promise<void> {
     if (this.readOnly) return;
     await this.#writer.settle();
+  }
+
+  /**
+   * Reads the superblock, the parameters and the event ring from the medium,
+   * holds them against what was acknowledged, and writes what differs again.
+   *
+   * @returns What was found.
+   * @throws {StorageError} EAGAIN, EBADF, ETIMEDOUT.
+   */
+  async scrub(): Promise<ScrubFinding[]> {
+    return await this.#writer.alone((rewrite) =>
+      scrubMetadata({
+        device: this.#device,
+        readOnly: this.readOnly,
+        superblock: this.superblock,
+        parameters: this.#table,
+        events: this.#ring,
+        pendingBlock: this.#committer.pending?.block ?? null,
+        rewrite,
+      })
+    );
   }
 
   /**

@@ -46,7 +46,20 @@ type Request =
     readonly image: Uint8Array<ArrayBuffer>;
   }
   | { readonly kind: "sync" }
-  | { readonly kind: "settle" };
+  | { readonly kind: "settle" }
+  | {
+    readonly kind: "alone";
+    readonly work: (rewrite: Rewrite) => Promise<unknown>;
+  };
+
+/**
+ * Writes a metadata block again that is not on the medium as it should be. If
+ * the device refuses, what it holds is moved elsewhere, as for any change.
+ */
+export type Rewrite = (
+  block: number,
+  image: Uint8Array<ArrayBuffer>,
+) => Promise<void>;
 
 interface Operation {
   readonly request: Request;
@@ -162,6 +175,16 @@ export class Writer {
     return this.#submit({ kind: "settle" });
   }
 
+  /**
+   * Does other work on the metadata's blocks while no change is under way and
+   * everything is in place.
+   *
+   * @param work Takes what writes a block again.
+   */
+  alone<T>(work: (rewrite: Rewrite) => Promise<T>): Promise<T> {
+    return this.#submit({ kind: "alone", work });
+  }
+
   /** Takes no more operations; those that wait are still carried out. */
   stop(): void {
     this.#closed = true;
@@ -273,7 +296,8 @@ export class Writer {
         return true;
       case "block":
       case "settle":
-        // Alone: both leave the journal spent.
+      case "alone":
+        // Alone: each leaves the journal spent.
         if (batch.planned.length + batch.syncs.length > 0) return false;
         batch.planned.push({ operation, result: undefined });
         return false;
@@ -286,6 +310,19 @@ export class Writer {
     switch (first?.operation.request.kind) {
       case "settle":
         return await this.#carryOutSettle(first.operation);
+      case "alone":
+        await this.#settle();
+        this.#remove([first.operation]);
+        try {
+          first.operation.resolve(
+            await first.operation.request.work((block, image) =>
+              this.#rewrite(block, image)
+            ),
+          );
+        } catch (error) {
+          first.operation.reject(error);
+        }
+        return;
       case "block":
         return await this.#carryOutBlock(
           first.operation,
@@ -343,7 +380,8 @@ export class Writer {
     return changes;
   }
 
-  async #carryOutSettle(operation: Operation): Promise<void> {
+  /** Puts in place what only the journal holds; says what could not be. */
+  async #settle(): Promise<ReadonlyMap<number, unknown>> {
     const { committer } = this.#options;
     let { failed } = await committer.settle();
     if (failed.size > 0) {
@@ -351,6 +389,23 @@ export class Writer {
       failed = committer.pending === null ? new Map() : failed;
     }
     await committer.wipe();
+    return failed;
+  }
+
+  async #rewrite(
+    block: number,
+    image: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    const { committer } = this.#options;
+    const { failed } = await committer.commit([
+      { block, image, protect: true, replacedCrcs: null, again: false },
+    ]);
+    if (failed.size > 0) await this.#evade(failed);
+    await this.#settle();
+  }
+
+  async #carryOutSettle(operation: Operation): Promise<void> {
+    const failed = await this.#settle();
     this.#remove([operation]);
     const [failure] = failed;
     if (failure === undefined) operation.resolve(undefined);
