@@ -12,6 +12,7 @@
  */
 import { close, open, read, write } from "../linux/file.ts";
 import type { Poller, PollEvents } from "../linux/poller.ts";
+import { FRAME_SIZE_BYTES } from "../wire/frame.ts";
 import { Framer } from "./framer.ts";
 
 /** Frames that may wait for the host. */
@@ -20,8 +21,11 @@ export const QUEUE_CAPACITY_FRAMES = 256;
 /** Reads in one go; then the other descriptors have their turn. */
 const READ_BATCH = 16;
 
-/** A port without its host ends every read at once. */
+/** A read gets no more from a port: QEMU hands over this much at once. */
 const READ_BUFFER_BYTES = 4096;
+
+/** Frames of one write: each write to a port interrupts the host. */
+const WRITE_FRAMES = 16;
 
 /** What a frame is worth when the queue is full. */
 export type FramePriority = "answer" | "telemetry";
@@ -77,7 +81,7 @@ function descriptorPort(descriptor: number, poller: Poller): LinkPort {
     listen: (onPolled) =>
       poller.add(
         descriptor,
-        { read: true, write: true, edge: true },
+        { read: true, write: true, edge: true, linger: true },
         onPolled,
       ),
     rearm: () => poller.rearm(descriptor),
@@ -100,8 +104,11 @@ export class HostLink {
   readonly #framer = new Framer();
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
   #queue: Queued[] = [];
-  /** Bytes of the first queued frame that are written already. */
-  #writtenBytes = 0;
+  /** Frames that are under way, from the first byte that is not written yet. */
+  readonly #output = new Uint8Array(WRITE_FRAMES * FRAME_SIZE_BYTES);
+  #outputStart = 0;
+  #outputEnd = 0;
+  #isReceiving = false;
   #isConnected = false;
   #framesIn = 0;
   #framesOut = 0;
@@ -185,7 +192,8 @@ export class HostLink {
       return false;
     }
     this.#queue.push({ frame, priority });
-    this.#flush();
+    // The answers to what is being read leave together.
+    if (!this.#isReceiving || this.#queue.length >= WRITE_FRAMES) this.#flush();
     return true;
   }
 
@@ -197,9 +205,8 @@ export class HostLink {
 
   /** Gives up the oldest telemetry that is not under way; says whether it could. */
   #makeRoom(): boolean {
-    const first = this.#writtenBytes > 0 ? 1 : 0;
-    const index = this.#queue.findIndex((queued, at) =>
-      at >= first && queued.priority === "telemetry"
+    const index = this.#queue.findIndex(({ priority }) =>
+      priority === "telemetry"
     );
     if (index === -1) return false;
     this.#queue.splice(index, 1);
@@ -209,7 +216,13 @@ export class HostLink {
 
   #onPolled(polled: PollEvents): void {
     if (!polled.hangup) this.#connected(true);
-    const isMore = this.#receive();
+    this.#isReceiving = true;
+    let isMore: boolean;
+    try {
+      isMore = this.#receive();
+    } finally {
+      this.#isReceiving = false;
+    }
     // What a host sent before it hung up is taken first.
     if (polled.hangup && !isMore) this.#hangUp();
     this.#flush();
@@ -237,7 +250,7 @@ export class HostLink {
   #hangUp(): void {
     this.#framer.reset();
     // The host's next life begins with a whole frame, too.
-    this.#writtenBytes = 0;
+    this.#outputStart -= this.#outputStart % FRAME_SIZE_BYTES;
     this.#connected(false);
   }
 
@@ -248,24 +261,36 @@ export class HostLink {
   }
 
   #flush(): void {
-    let first = this.#queue[0];
-    while (first !== undefined) {
-      const rest = first.frame.subarray(this.#writtenBytes);
+    for (;;) {
+      if (this.#outputStart === this.#outputEnd) this.#fillOutput();
+      if (this.#outputStart === this.#outputEnd) return;
       let count: number | null;
       try {
-        count = this.#port.write(rest);
+        count = this.#port.write(
+          this.#output.subarray(this.#outputStart, this.#outputEnd),
+        );
       } catch {
-        // The port is gone or the host left: the frame waits for its return.
+        // The port is gone or the host left: what waits waits for its return.
         return;
       }
       // The port takes no more (or has no host): it says when it does.
       if (count === null || count === 0) return;
-      this.#writtenBytes += count;
-      if (this.#writtenBytes < first.frame.length) continue;
-      this.#writtenBytes = 0;
-      this.#queue.shift();
-      this.#framesOut++;
-      first = this.#queue[0];
+      const before = wholeFrames(this.#outputStart);
+      this.#outputStart += count;
+      this.#framesOut += wholeFrames(this.#outputStart) - before;
     }
   }
+
+  #fillOutput(): void {
+    this.#outputStart = 0;
+    this.#outputEnd = 0;
+    for (const { frame } of this.#queue.splice(0, WRITE_FRAMES)) {
+      this.#output.set(frame, this.#outputEnd);
+      this.#outputEnd += FRAME_SIZE_BYTES;
+    }
+  }
+}
+
+function wholeFrames(bytes: number): number {
+  return Math.floor(bytes / FRAME_SIZE_BYTES);
 }

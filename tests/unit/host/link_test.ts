@@ -1,7 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { HostLink, QUEUE_CAPACITY_FRAMES } from "../../../lib/host/link.ts";
+import {
+  HostLink,
+  type LinkPort,
+  QUEUE_CAPACITY_FRAMES,
+} from "../../../lib/host/link.ts";
 import { close, read, write } from "../../../lib/linux/file.ts";
-import { Poller } from "../../../lib/linux/poller.ts";
+import { Poller, type PollEvents } from "../../../lib/linux/poller.ts";
 import { socketPair } from "../../../lib/linux/socket.ts";
 
 /** A link over one end of a socket pair; the test is the host at the other. */
@@ -128,4 +132,97 @@ Deno.test("HostLink keeps answers, and the newest telemetry, when the host does 
   assertEquals(values.includes(4), false);
   close(bench.host);
   await bench.close();
+});
+
+/** A port without a kernel: it takes so many bytes of each write. */
+class FakePort implements LinkPort {
+  readonly writes: number[] = [];
+  readonly taken: number[] = [];
+  room = Infinity;
+  input: Uint8Array[] = [];
+  poll: (polled: PollEvents) => void = () => {};
+
+  read(buffer: Uint8Array): number | null {
+    const next = this.input.shift();
+    if (next === undefined) return null;
+    buffer.set(next);
+    return next.length;
+  }
+
+  write(bytes: Uint8Array): number | null {
+    const count = Math.min(bytes.length, this.room);
+    if (count === 0) return null;
+    this.room -= count;
+    this.writes.push(count);
+    this.taken.push(...bytes.subarray(0, count));
+    return count;
+  }
+
+  listen(poll: (polled: PollEvents) => void): void {
+    this.poll = poll;
+  }
+
+  rearm(): void {}
+  close(): void {}
+
+  event(polled: Partial<PollEvents> = {}): void {
+    this.poll({
+      readable: true,
+      writable: true,
+      hangup: false,
+      error: false,
+      priority: false,
+      ...polled,
+    });
+  }
+}
+
+Deno.test("HostLink sends the answers to what it read at once in few writes", () => {
+  const port = new FakePort();
+  const link: HostLink = new HostLink(port, {
+    onFrame: (bytes) => void link.send(bytes, "answer"),
+    onConnected: () => {},
+  });
+  for (let index = 0; index < 40; index += 8) {
+    const chunk = new Uint8Array(8 * 256);
+    for (let at = 0; at < 8; at++) chunk.set(frame(index + at), 256 * at);
+    port.input.push(chunk);
+  }
+  port.event();
+  assertEquals(port.writes, [16 * 256, 16 * 256, 8 * 256]);
+  assertEquals(
+    port.taken.filter((_, at) => at % 256 === 0),
+    Array.from({ length: 40 }, (_, index) => index),
+  );
+  assertEquals(link.counters, {
+    framesIn: 40,
+    framesOut: 40,
+    framesDropped: 0,
+  });
+});
+
+Deno.test("HostLink begins a host's next life with a whole frame, wherever the last one ended", () => {
+  for (const room of [0, 1, 255, 256, 257, 700, 16 * 256 - 1, 5000]) {
+    const port = new FakePort();
+    const link = new HostLink(port, {
+      onFrame: () => {},
+      onConnected: () => {},
+    });
+    port.event();
+    port.room = room;
+    for (let value = 1; value <= 20; value++) link.send(frame(value), "answer");
+    assertEquals(link.counters.framesOut, Math.floor(room / 256));
+    port.taken.length = 0;
+    port.event({ hangup: true });
+    port.room = Infinity;
+    port.event();
+    const whole = Math.floor(room / 256);
+    assertEquals(
+      port.taken.filter((_, at) => at % 256 === 0),
+      Array.from({ length: 20 - whole }, (_, index) => whole + 1 + index),
+      `after ${room} bytes`,
+    );
+    assertEquals(port.taken.length, 256 * (20 - whole));
+    assertEquals(link.counters.framesOut, 20);
+  }
 });

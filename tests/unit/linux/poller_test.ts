@@ -280,3 +280,31 @@ Deno.test("Poller asks again when a wait was interrupted, and says when waiting 
   close(reader);
   close(writer);
 });
+
+Deno.test("Poller that lingers on a descriptor without rest still lets timers and promises have their turn", async () => {
+  const poller = new Poller();
+  const [reader, writer] = pipe();
+  const byte = Uint8Array.of(1);
+  let calls = 0;
+  let promised = 0;
+  // Each call makes the next: the descriptor is never without data.
+  poller.add(reader, { read: true, edge: true, linger: true }, () => {
+    calls++;
+    void Promise.resolve().then(() => promised++);
+    read(reader, new Uint8Array(8));
+    write(writer, byte);
+  });
+  write(writer, byte);
+  for (let turn = 0; turn < 20; turn++) {
+    const before = calls;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    while (calls === before) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+  assert(promised >= calls - 1, `${promised} of ${calls}`);
+  poller.remove(reader);
+  await poller.close();
+  close(reader);
+  close(writer);
+});
