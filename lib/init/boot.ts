@@ -52,6 +52,8 @@ export interface BootResult {
   readonly found: FoundVolume;
   /** The services that can be used. */
   readonly definitions: readonly ServiceDefinition[];
+  /** Those of them that are OCI bundles, which only a boot reads. */
+  readonly bundles: readonly ServiceDefinition[];
   /** What has to be done before a service's first start, or null where there is nothing. */
   readonly preparer: ServicePreparer | null;
   /** The page shared with the host, where one is asked for and there. */
@@ -110,11 +112,9 @@ export async function boot(context: BootContext): Promise<BootResult> {
     }
   };
   const containers = await readContainers(phases, tell);
+  const bundles = containers?.definitions ?? [];
   const definitions = phases.run("definitions", () => {
-    const set = readDefinitions(
-      options.servicesPath,
-      containers?.definitions ?? [],
-    );
+    const set = readDefinitions(options.servicesPath, bundles);
     tell("definitions", set.issues);
     return set.definitions;
   }) ?? [];
@@ -127,6 +127,7 @@ export async function boot(context: BootContext): Promise<BootResult> {
     ...(page === undefined ? {} : { page }),
     found,
     definitions,
+    bundles,
     preparer,
     problems,
   };

@@ -74,6 +74,7 @@ export function createInit(settings: InitSettings, nowMs: number): InitState {
     mode: "booting",
     safeMode: false,
     supervisor: null,
+    isReloadDue: false,
     startedMs: nowMs,
     readyMs: null,
     healthy: false,
@@ -165,6 +166,9 @@ class Turn {
       case "start":
         this.#start(event.definitions, event.safeMode);
         break;
+      case "definitions":
+        this.#redefine(event.definitions, event.problem);
+        break;
       case "supervisor":
         this.#supervise(event.event);
         break;
@@ -224,6 +228,29 @@ class Turn {
     });
     if (safeMode) this.#supervise({ kind: "enter-safe-mode" });
     this.#supervise({ kind: "start-all" });
+    if (this.state.isReloadDue) this.#reload();
+  }
+
+  /** Asks for new definitions: now, or once there are services. */
+  #reload(): void {
+    if (this.state.shutdown !== null) return;
+    const isTooEarly = this.state.supervisor === null;
+    this.#set({ isReloadDue: isTooEarly });
+    if (!isTooEarly) this.effects.push({ kind: "read-definitions" });
+  }
+
+  #redefine(
+    definitions: readonly ServiceDefinition[],
+    problem: string | null,
+  ): void {
+    if (this.state.supervisor === null || this.state.shutdown !== null) return;
+    if (problem !== null) {
+      this.#record("DEFINITIONS_REFUSED", problem);
+      return;
+    }
+    // What the boot found wrong with the earlier ones says nothing about these.
+    this.#solved("definitions");
+    this.#supervise({ kind: "reload", definitions });
   }
 
   #supervise(event: SupervisorEvent): void {
@@ -249,6 +276,7 @@ class Turn {
   }
 
   #signal(signal: string): void {
+    if (signal === "SIGHUP") return this.#reload();
     const action = SIGNAL_ACTIONS[signal];
     if (action !== undefined) this.#shutDown(action, signal);
   }
@@ -350,7 +378,11 @@ class Turn {
   }
 
   #shutDown(action: PowerAction, by: string): void {
-    this.#record("SHUTDOWN_REQUESTED", `${action}, asked for by ${by}`);
+    // Who asks all the time does not fill the event log with it: from the third
+    // time on it is only counted, for the report at the end.
+    if ((this.state.shutdown?.requests ?? 0) < 2) {
+      this.#record("SHUTDOWN_REQUESTED", `${action}, asked for by ${by}`);
+    }
     if (this.state.shutdown !== null) {
       this.#moveShutdown({ kind: "again", action });
       this.#supervise({ kind: "shutdown" });
@@ -385,7 +417,8 @@ class Turn {
     if (supervisor === null || readyMs !== null || shutdown !== null) return;
     const counts = summary(supervisor);
     const late = this.#nowMs >= startedMs + READY_LIMIT_MS;
-    if (counts.starting > 0 && !late) return;
+    // One that was not ready in time has no outcome before its process is gone.
+    if (counts.starting + counts.stopping > 0 && !late) return;
     this.#set({ readyMs: this.#nowMs, nextHealthMs: this.#nowMs });
     this.#chooseMode();
     this.effects.push({ kind: "ready", text: healthText(this.state) });
@@ -524,5 +557,8 @@ function shutdownReport(shutdown: ShutdownState, nowMs: number): string {
   const late = shutdown.overrun.length > 0
     ? `, out of time: ${shutdown.overrun.join(" ")}`
     : "";
-  return `${shutdown.action} after ${seconds} s${late}`;
+  const often = shutdown.requests > 2
+    ? `, asked for ${shutdown.requests} times`
+    : "";
+  return `${shutdown.action} after ${seconds} s${often}${late}`;
 }

@@ -49,6 +49,8 @@ export interface InitState {
   readonly safeMode: boolean;
   /** The services; null until the boot has read their definitions. */
   readonly supervisor: SupervisorState | null;
+  /** Whether the definitions are to be read anew as soon as there are services. */
+  readonly isReloadDue: boolean;
   /** When the services were started, CLOCK_BOOTTIME, milliseconds. */
   readonly startedMs: number;
   /** When the init said READY, or null. */
@@ -89,6 +91,12 @@ export type InitEvent =
     readonly definitions: readonly ServiceDefinition[];
     readonly safeMode: boolean;
   }
+  /** The definitions were read anew, or can't be used, and why. */
+  | {
+    readonly kind: "definitions";
+    readonly definitions: readonly ServiceDefinition[];
+    readonly problem: string | null;
+  }
   /** News of a service. */
   | { readonly kind: "supervisor"; readonly event: SupervisorEvent }
   /** A signal that asks for something. */
@@ -122,6 +130,8 @@ export type ServiceEffect = Exclude<
 export type InitEffect =
   /** Something for a service. */
   | { readonly kind: "service"; readonly effect: ServiceEffect }
+  /** Read the definitions anew, and answer with an event `definitions`. */
+  | { readonly kind: "read-definitions" }
   /** Append to the event log, tell the host, and print. */
   | {
     readonly kind: "record";

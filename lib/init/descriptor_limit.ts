@@ -39,7 +39,7 @@ export function parseDescriptorLimit(text: string): ResourceLimit | null {
  * Raises the limit of this process.
  *
  * @returns The limit that it had: what its children are to start with. Null
- * when that can't be told or changed, and nothing was.
+ * when nothing was changed, because it is high enough, or can't be.
  *
  * @example
  * ```ts ignore
@@ -52,7 +52,7 @@ export function raiseDescriptorLimit(): ResourceLimit | null {
   try {
     const text = Deno.readTextFileSync("/proc/self/limits");
     const before = parseDescriptorLimit(text);
-    if (before === null || before.soft >= DESCRIPTOR_LIMIT) return before;
+    if (before === null || before.soft >= DESCRIPTOR_LIMIT) return null;
     const hard = Math.max(before.hard, DESCRIPTOR_LIMIT);
     setLimit(0, "nofile", { soft: DESCRIPTOR_LIMIT, hard });
     return before;

@@ -72,7 +72,7 @@ export interface LaunchUser {
  * Who a service runs as; null when it asks for nothing but the init's own root.
  *
  * @param definition The service.
- * @param database The machine's users and groups.
+ * @param readDatabase Gives the machine's users and groups; not asked for root.
  * @returns The ids.
  * @throws {SystemError} ENOENT naming a user or group that does not exist.
  *
@@ -83,18 +83,19 @@ export interface LaunchUser {
  * import { assertEquals } from "@std/assert/equals";
  *
  * const service = defineService("web", { command: ["/bin/web"], user: 1000 });
- * const user = launchUser(service, { users: [], groups: [] });
+ * const user = launchUser(service, () => ({ users: [], groups: [] }));
  * assertEquals(user?.groupId, 1000);
  * ```
  */
 export function launchUser(
   definition: ServiceDefinition,
-  database: UserDatabase,
+  readDatabase: () => UserDatabase,
 ): LaunchUser | null {
   const { user, group, supplementaryGroups } = definition;
   if (user === null && group === null && supplementaryGroups === null) {
     return null;
   }
+  const database = readDatabase();
   const resolved = resolveUser(database, user ?? 0);
   return {
     userId: resolved.userId,

@@ -25,6 +25,11 @@ import type {
   Services,
   ServicesParts,
 } from "./machine.ts";
+import {
+  type Reload,
+  reloadDefinitions,
+  type ReloadOptions,
+} from "./reload_definitions.ts";
 import { ServiceRunner } from "./service_runner.ts";
 import type { PowerAction } from "./shutdown.ts";
 
@@ -105,6 +110,11 @@ export class LinuxMachine implements Machine {
   /** See {@linkcode Machine.petWatchdog}. */
   petWatchdog(watchdog: Watchdog): void {
     petWatchdog(watchdog);
+  }
+
+  /** See {@linkcode Machine.reloadDefinitions}. */
+  reloadDefinitions(options: ReloadOptions): Reload {
+    return reloadDefinitions(options);
   }
 
   /** See {@linkcode Machine.setNoNewPrivileges}. */

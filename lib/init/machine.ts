@@ -13,6 +13,7 @@ import type { Watchdog } from "../linux/watchdog.ts";
 import type { SupervisorEvent } from "../supervisor/supervisor.ts";
 import type { InitEvent, InitStep, ServiceEffect } from "./core_types.ts";
 import type { Log } from "./log.ts";
+import type { Reload, ReloadOptions } from "./reload_definitions.ts";
 import type { PowerAction } from "./shutdown.ts";
 
 /** Does what a service needs before its first start. */
@@ -104,6 +105,8 @@ export interface Machine {
   killAll(signal: SignalName): void;
   /** Puts the watchdog's reset off by one time-out. */
   petWatchdog(watchdog: Watchdog): void;
+  /** Reads all service definitions anew; nothing throws. */
+  reloadDefinitions(options: ReloadOptions): Reload;
   /** No process of this machine gains privileges by an execve from now on. */
   setNoNewPrivileges(): void;
   /** Writes all file systems' data to their disks and unmounts them. */

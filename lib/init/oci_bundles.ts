@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { SystemError } from "../linux/error.ts";
 import { mount, type MountOptions, readMounts } from "../linux/mount.ts";
 import {
   type OciBundle,
@@ -17,6 +18,7 @@ import {
 } from "../supervisor/oci_bundle.ts";
 import type { Issue } from "../supervisor/schema.ts";
 import { mountCalls } from "./mount_options.ts";
+import { readSmallFile } from "./small_file.ts";
 
 /** Bundles of one stage past this number are named and left out. */
 export const MAXIMUM_BUNDLES = 256;
@@ -118,22 +120,16 @@ function readFile(
   mayBeMissing = false,
 ): string | null | undefined {
   try {
-    using handle = Deno.openSync(file);
-    const buffer = new Uint8Array(MAXIMUM_BUNDLE_FILE_BYTES + 1);
-    let filledBytes = 0;
-    while (filledBytes < buffer.length) {
-      const count = handle.readSync(buffer.subarray(filledBytes));
-      if (count === null || count === 0) break;
-      filledBytes += count;
-    }
-    if (filledBytes > MAXIMUM_BUNDLE_FILE_BYTES) {
+    const bytes = readSmallFile(file, MAXIMUM_BUNDLE_FILE_BYTES + 1);
+    if (bytes.length > MAXIMUM_BUNDLE_FILE_BYTES) {
       const text = `expected at most ${MAXIMUM_BUNDLE_FILE_BYTES} bytes`;
       issues.push(issue(file, text));
       return null;
     }
-    return new TextDecoder().decode(buffer.subarray(0, filledBytes));
+    return new TextDecoder().decode(bytes);
   } catch (error) {
-    if (mayBeMissing && error instanceof Deno.errors.NotFound) return undefined;
+    const isMissing = error instanceof SystemError && error.code === "ENOENT";
+    if (mayBeMissing && isMissing) return undefined;
     issues.push(issue(file, errorText(error)));
     return null;
   }

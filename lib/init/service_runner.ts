@@ -92,7 +92,10 @@ export class ServiceRunner implements Services {
    */
   prepareCgroups(): string | null {
     try {
-      const refused = new Cgroup(CGROUP_ROOT).create(CONTROLLERS);
+      const root = new Cgroup(CGROUP_ROOT);
+      // From the machine's root to ours, and from ours to the services'.
+      root.create(CONTROLLERS);
+      const refused = root.enable(CONTROLLERS);
       return refused.length === 0
         ? null
         : `no ${refused.join(", ")} controller`;
@@ -121,6 +124,8 @@ export class ServiceRunner implements Services {
         return this.#notify.watchPath(owner(effect), effect.path);
       case "unwatch-path":
         return this.#notify.unwatchPath(owner(effect));
+      case "forget":
+        return this.#forget(effect.service);
     }
   }
 
@@ -148,7 +153,7 @@ export class ServiceRunner implements Services {
     const opened: number[] = [];
     try {
       if (effect.phase !== "post") this.#preparer?.prepare(service);
-      const user = launchUser(definition, readUserDatabase());
+      const user = launchUser(definition, readUserDatabase);
       const cgroup = this.#cgroup(definition);
       const isMain = effect.phase === "main";
       const { kind, path } = definition.readiness;
@@ -252,6 +257,19 @@ export class ServiceRunner implements Services {
     if (!group.populated()) {
       end();
       this.#dispatch({ kind: "cgroup", ...who, isPopulated: false });
+    }
+  }
+
+  /** Closes and removes what a service had besides its processes. */
+  #forget(service: string): void {
+    this.#output.forget(service);
+    const group = this.#cgroups.get(service);
+    this.#cgroups.delete(service);
+    try {
+      group?.remove();
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#log.warning(`${service}: ${text}`);
     }
   }
 

@@ -10,6 +10,8 @@
  */
 import { answerFrames, type HostRequest } from "../host/requests.ts";
 import type { SignalName } from "../linux/signal_table.ts";
+import type { ServiceDefinition } from "../supervisor/definition.ts";
+import { issueText } from "../supervisor/schema.ts";
 import { EventSeverity } from "../wire/event.ts";
 import { eventCodes } from "../wire/event_code.ts";
 import { CommandStatus } from "../wire/telecommand.ts";
@@ -81,6 +83,7 @@ export class Shell {
   #internalErrors = 0;
   #nextInternalErrorRecord = 1;
   #droppedLines = 0;
+  #hasNoNewPrivileges = false;
 
   /**
    * Begins where the boot has ended.
@@ -201,9 +204,7 @@ export class Shell {
         ? "without storage"
         : `boot ${bootCount}, ${failedBoots} failed before it`,
     });
-    if (definitions.every((definition) => definition.noNewPrivileges)) {
-      this.#machine.setNoNewPrivileges();
-    }
+    this.#setPrivileges(definitions);
     const missing = this.#services.prepareCgroups();
     if (missing !== null) this.#log.warning(`control groups: ${missing}`);
     if (isSuspicious) {
@@ -215,6 +216,30 @@ export class Shell {
       definitions,
       safeMode: options.safeMode || isSuspicious,
     });
+  }
+
+  /** no_new_privs is the init's own, so all services have it, or none. */
+  #setPrivileges(definitions: readonly ServiceDefinition[]): void {
+    if (this.#hasNoNewPrivileges) return;
+    if (!definitions.every((one) => one.noNewPrivileges)) return;
+    this.#machine.setNoNewPrivileges();
+    this.#hasNoNewPrivileges = true;
+  }
+
+  /** Reads the definitions of a machine that is up, and tells the core. */
+  #readDefinitions(): void {
+    const { options, bundles } = this.#booted;
+    const { definitions, issues, problem } = this.#machine.reloadDefinitions({
+      directory: options.servicesPath,
+      bundles,
+      hasNoNewPrivileges: this.#hasNoNewPrivileges,
+    });
+    for (const issue of issues) {
+      const level = issue.severity === "error" ? "error" : "warning";
+      this.#log[level](issueText(issue));
+    }
+    if (problem === null) this.#setPrivileges(definitions);
+    this.#dispatch({ kind: "definitions", definitions, problem });
   }
 
   /** The core's clock: CLOCK_BOOTTIME in whole milliseconds, as its texts show it. */
@@ -265,6 +290,8 @@ export class Shell {
       case "service":
         this.#noteStart(effect.effect);
         return this.#services.perform(effect.effect);
+      case "read-definitions":
+        return this.#readDefinitions();
       case "record":
         this.#say(effect);
         return this.#records.write(effect.code, effect.severity, effect.text);

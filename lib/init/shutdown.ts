@@ -63,8 +63,8 @@ export interface ShutdownState {
   readonly deadlineMs: number;
   /** When the shutdown was asked for. */
   readonly startMs: number;
-  /** Whether it was asked for more than once. */
-  readonly hurried: boolean;
+  /** How often it was asked for. */
+  readonly requests: number;
   /** The stages that ran into their limit, for the report. */
   readonly overrun: readonly ShutdownStage[];
 }
@@ -109,7 +109,7 @@ export function beginShutdown(
     stage: "services",
     deadlineMs: nowMs + servicesBoundMs + STAGE_LIMITS.services.limitMs,
     startMs: nowMs,
-    hurried: false,
+    requests: 1,
     overrun: [],
   };
 }
@@ -137,7 +137,7 @@ export function stepShutdown(
       return {
         ...state,
         action: event.action,
-        hurried: true,
+        requests: state.requests + 1,
         deadlineMs: Math.min(
           state.deadlineMs,
           nowMs + STAGE_LIMITS[state.stage].hurriedLimitMs,
@@ -158,6 +158,6 @@ function advance(state: ShutdownState, nowMs: number): ShutdownState {
   // "power" comes again when reboot(2) returned: there is nothing after it.
   const stage = SHUTDOWN_STAGES[index + 1] ?? "power";
   const limits = STAGE_LIMITS[stage];
-  const limitMs = state.hurried ? limits.hurriedLimitMs : limits.limitMs;
+  const limitMs = state.requests > 1 ? limits.hurriedLimitMs : limits.limitMs;
   return { ...state, stage, deadlineMs: nowMs + limitMs };
 }

@@ -15,6 +15,7 @@ const SIGNALS_OF_INTEREST: readonly SignalName[] = [
   "SIGTERM",
   "SIGINT",
   "SIGPWR",
+  "SIGHUP",
 ];
 
 /** Two of a kind say no more than one that comes twice: a hurry. */

@@ -70,15 +70,7 @@ export class Cgroup {
    */
   create(controllers: readonly string[] = []): string[] {
     const parent = this.path.slice(0, this.path.lastIndexOf("/"));
-    const refused = controllers.filter((controller) => {
-      try {
-        writeControl(`${parent}/cgroup.subtree_control`, `+${controller}`);
-        return false;
-      } catch (error) {
-        if (error instanceof SystemError) return true;
-        throw error;
-      }
-    });
+    const refused = new Cgroup(parent).enable(controllers);
     try {
       check(
         libc().mkdirat(AT_FDCWD, cString(this.path), 0o755),
@@ -91,6 +83,25 @@ export class Cgroup {
       }
     }
     return refused;
+  }
+
+  /**
+   * Enables controllers for the groups below this one, which must hold no
+   * processes of its own, unless it is the root.
+   *
+   * @param controllers Controllers that limits of those groups need.
+   * @returns Those that could not be enabled.
+   */
+  enable(controllers: readonly string[]): string[] {
+    return controllers.filter((controller) => {
+      try {
+        writeControl(`${this.path}/cgroup.subtree_control`, `+${controller}`);
+        return false;
+      } catch (error) {
+        if (error instanceof SystemError) return true;
+        throw error;
+      }
+    });
   }
 
   /**

@@ -9,7 +9,7 @@
 
 import { cString, cStringArray } from "./c_string.ts";
 import { moveToCgroup } from "./cgroup_placement.ts";
-import { writeControl } from "./control_file.ts";
+import { readControl, writeControl } from "./control_file.ts";
 import { withCredentials } from "./credentials.ts";
 import { initialEnvironment } from "./environment.ts";
 import { SystemError } from "./error.ts";
@@ -37,12 +37,16 @@ const SIGNAL_SET_SIZE = 128;
 
 const PRIO_PROCESS = 0;
 
+/** Most looks for processes that were forked before the limits were set; only a fork bomb needs many. */
+const MAXIMUM_LOOKS = 32;
+
 /**
  * Starts a program (`posix_spawn(3)`). The child starts clean: no signal is
  * blocked or ignored, it leads its own session, it has descriptors 0, 1 and 2
  * and those granted and no others, and its credentials are in place before its
- * first instruction. Its limits, OOM score and control group follow at once;
- * if one of them fails, the child is killed, so that none runs without.
+ * first instruction. Its limits, OOM score and control group follow at once,
+ * also for what it forked meanwhile and its group shows; if one of them fails,
+ * the child is killed, so that none runs without.
  *
  * @param options What to spawn.
  * @returns The process id. Enter it in your table before you next take exits:
@@ -200,9 +204,38 @@ function applyAfterStart(
   options: SpawnOptions,
   inCgroup: boolean,
 ): void {
-  if (options.cgroup !== undefined && !inCgroup) {
-    moveToCgroup(pid, options.cgroup);
+  const { cgroup } = options;
+  if (cgroup !== undefined && !inCgroup) moveToCgroup(pid, cgroup);
+  setLimits(pid, options);
+  if (cgroup === undefined || !hasLimits(options)) return;
+  // What it has forked meanwhile inherited what it had before.
+  const limited = new Set([pid]);
+  for (let look = 0; look < MAXIMUM_LOOKS; look++) {
+    const others = readControl(`${cgroup}/cgroup.procs`).split("\n")
+      .map(Number).filter((member) => member > 0 && !limited.has(member));
+    if (others.length === 0) return;
+    for (const other of others) {
+      limited.add(other);
+      try {
+        setLimits(other, options);
+      } catch (error) {
+        // It ended, which is as good.
+        const isGone = error instanceof SystemError &&
+          (error.code === "ESRCH" || error.code === "ENOENT");
+        if (!isGone) throw error;
+      }
+    }
   }
+}
+
+function hasLimits(
+  { nice, limits, oomScoreAdjust }: SpawnOptions,
+): boolean {
+  return nice !== undefined || oomScoreAdjust !== undefined ||
+    Object.keys(limits ?? {}).length > 0;
+}
+
+function setLimits(pid: number, options: SpawnOptions): void {
   if (options.nice !== undefined) {
     check(
       libc().setpriority(PRIO_PROCESS, pid, options.nice),

@@ -111,6 +111,7 @@ export function loadDefinitions(
     issues.push(graphIssue(problem, definitions, names, origin));
   }
   issues.push(...safeModeIssues(definitions, origin));
+  issues.push(...privilegeIssues(definitions, origin));
   return { definitions, graph, issues };
 }
 
@@ -189,6 +190,34 @@ function graphIssue(
     value: JSON.stringify(problem.dependency),
     expectation: `no definition has this name${hint}`,
   };
+}
+
+/** One that may gain privileges takes the promise from all others. */
+function privilegeIssues(
+  definitions: readonly ServiceDefinition[],
+  origin: ReadonlyMap<
+    string,
+    { readonly file: string; readonly root: JsonNode | null }
+  >,
+): Issue[] {
+  const others = definitions.filter((one) => one.noNewPrivileges).length;
+  if (others === 0) return [];
+  return definitions.flatMap(({ name, noNewPrivileges }) => {
+    const { file, root } = origin.get(name) ?? { file: name, root: null };
+    // A bundle's processes get theirs from its config.json.
+    if (noNewPrivileges || root === null) return [];
+    const path = "$.noNewPrivileges";
+    return [{
+      severity: "warning",
+      file,
+      position: nodeAt(root, path).position,
+      path,
+      value: "false",
+      expectation:
+        `as long as this is so, the ${counted(others, "service")} that ` +
+        "expect true do not have it either",
+    }];
+  });
 }
 
 function safeModeIssues(

@@ -54,6 +54,11 @@ export function reload(
     graph,
     isAllowedInSafeMode: safeModeClosure(graph, records),
   };
+  const left = new Set(records.map(({ definition }) => definition.name));
+  for (const { definition, isForgotten } of turn.records) {
+    if (left.has(definition.name) || isForgotten) continue;
+    turn.effects.push({ kind: "forget", service: definition.name });
+  }
   turn.replace(next, records);
   if (next.isStarted) {
     const fresh = records.flatMap((record, index) =>
@@ -85,6 +90,7 @@ function keep(
     state: wasBroken ? initialServiceState : before.state,
     isWanted: before.isRemoved ? definition.start === "boot" : before.isWanted,
     isRemoved: false,
+    isForgotten: false,
     isOutdated: before.isOutdated || (!isSame && before.instance !== null),
   };
 }

@@ -145,6 +145,7 @@ export function waitsFor(turn: Turn, index: number): string[] {
 function lookAt(turn: Turn, index: number): void {
   const before = turn.record(index);
   decide(turn, index);
+  forgetWhenGone(turn, index);
   const record = turn.record(index);
   const deadlineMs = deadlineOf(record);
   const published = bulletin(turn, index);
@@ -164,6 +165,17 @@ function lookAt(turn: Turn, index: number): void {
       for (const neighbour of lists[index] ?? []) turn.look(neighbour);
     }
   }
+}
+
+/** A service whose definition is gone leaves nothing behind once it is down. */
+function forgetWhenGone(turn: Turn, index: number): void {
+  const { definition, isRemoved, isForgotten, instance, state } = turn.record(
+    index,
+  );
+  if (!isRemoved || isForgotten || instance !== null) return;
+  if (state.kind === "starting" || state.kind === "running") return;
+  turn.note(index, { isForgotten: true });
+  turn.effects.push({ kind: "forget", service: definition.name });
 }
 
 /** One decision about one service; a change brings it here again. */

@@ -36,6 +36,7 @@ export function newRecord(
     isRestartRequested: false,
     isIsolated: false,
     isRemoved: false,
+    isForgotten: false,
     isOutdated: false,
     isLosing: false,
     problem,

@@ -45,7 +45,7 @@ export function requestShutdown(turn: Turn): void {
       const hasRun = turn.record(index).state.kind === "running";
       turn.change(index, { isWanted: true, isRestartRequested: hasRun });
     }
-  } else if (shutdown.stage !== "done") {
+  } else if (shutdown.stage !== "done" && shutdown.urgency < 2) {
     turn.shutdown = {
       ...shutdown,
       stage: "stopping",

@@ -160,6 +160,8 @@ export type SupervisorEffect =
     readonly instance: number;
     readonly pid: number | null;
   }
+  /** Nothing is left of a service that is defined no more: close and remove what was made for it. */
+  | { readonly kind: "forget"; readonly service: string }
   /** Append to the event log. */
   | {
     readonly kind: "event";
@@ -241,6 +243,8 @@ export interface ServiceRecord {
   readonly isIsolated: boolean;
   /** Its definition is gone: it is forgotten once it is down. */
   readonly isRemoved: boolean;
+  /** It was removed, is down, and the shell was told to forget it. */
+  readonly isForgotten: boolean;
   /** Its process was started with an earlier definition. */
   readonly isOutdated: boolean;
   /** It lost a dependency, and waits for those that depend on it to come down first. */

@@ -17,6 +17,8 @@ export interface InitMachineOptions {
   readonly services?: Readonly<Record<string, unknown>>;
   /** The bytes of the disk; without them there is none. */
   readonly disk?: Uint8Array;
+  /** Puts more into the machine's folder before it starts. */
+  readonly prepare?: (folder: string) => void;
   /** More words for the kernel command line. */
   readonly commandLine?: string;
   /** Seconds until everything is killed, default 120. */
@@ -65,6 +67,7 @@ export class InitMachine implements AsyncDisposable {
         JSON.stringify(service),
       );
     }
+    options.prepare?.(folder);
     Deno.writeFileSync(`${folder}/console`, new Uint8Array());
     const disk = `${folder}/disk`;
     if (options.disk !== undefined) Deno.writeFileSync(disk, options.disk);

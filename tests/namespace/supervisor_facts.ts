@@ -125,3 +125,16 @@ export async function ended(machine: InitMachine): Promise<string> {
   assertEquals(status.code, 130, machine.console.slice(-4000));
   return machine.console;
 }
+
+/** The end of the console: all of it may be too much to read again and again. */
+export function endOfConsole(machine: InitMachine): string {
+  const LENGTH = 65_536;
+  using file = Deno.openSync(`${machine.folder}/console`);
+  file.seekSync(
+    Math.max(0, file.statSync().size - LENGTH),
+    Deno.SeekMode.Start,
+  );
+  const bytes = new Uint8Array(LENGTH);
+  const count = file.readSync(bytes) ?? 0;
+  return new TextDecoder().decode(bytes.subarray(0, count));
+}

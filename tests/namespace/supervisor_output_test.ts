@@ -13,6 +13,7 @@ import {
 import { indexOfNeedle } from "@std/bytes";
 import {
   countOf,
+  endOfConsole,
   killNow,
   oneProcessOf,
   powerOff,
@@ -21,8 +22,6 @@ import {
   startMachine,
   statusNumber,
 } from "./supervisor_facts.ts";
-
-const MEBIBYTE = 1 << 20;
 
 Deno.test("a service that floods its output with 1 GB neither fills memory nor silences another", async () => {
   await using machine = startMachine({
@@ -43,7 +42,7 @@ Deno.test("a service that floods its output with 1 GB neither fills memory nor s
   let rssMaximum = rssBefore;
   await machine.until(() => {
     rssMaximum = Math.max(rssMaximum, statusNumber(init, "VmRSS"));
-    return tail(machine.folder).includes("flood: over\n");
+    return endOfConsole(machine).includes("flood: over\n");
   }, "the end of the flood");
   const grownMebibytes = (rssMaximum - rssBefore) / 1024;
   assertLess(grownMebibytes, 200, "resident memory grew with the flood");
@@ -137,13 +136,3 @@ Deno.test("the pipe of a service survives its restart: its orphan's lines and th
   assertStringIncludes([...pipes].join(), "pipe:");
   await powerOff(machine);
 });
-
-/** The end of the console: all of it would be too much to read again and again. */
-function tail(folder: string): string {
-  using file = Deno.openSync(`${folder}/console`);
-  const { size } = file.statSync();
-  file.seekSync(Math.max(0, size - MEBIBYTE / 16), Deno.SeekMode.Start);
-  const bytes = new Uint8Array(MEBIBYTE / 16);
-  const count = file.readSync(bytes) ?? 0;
-  return new TextDecoder().decode(bytes.subarray(0, count));
-}

@@ -16,12 +16,8 @@ import {
   INIT_ENTRY,
   sourceTimeSeconds,
 } from "../../rootfs/build.ts";
-import {
-  bitwiseCrc32c,
-  DISK_FACTS,
-  type DiskKind,
-  makeDisk,
-} from "../fixtures/make_disk.ts";
+import { DISK_FACTS, type DiskKind, makeDisk } from "../fixtures/make_disk.ts";
+import { eventCode, eventRecords } from "./event_ring.ts";
 import { type IpcConnection, Machine } from "./machine.ts";
 
 const TYPE = { TM: 1, TC: 2, EVR: 3, HEALTH: 8, LOG: 9, ERROR: 10 } as const;
@@ -66,27 +62,6 @@ async function command(
   assertEquals(view.getUint16(0x08), code | 0x8000);
   assertEquals(view.getUint16(0x0c), 0, "status");
 }
-
-/** The 76-byte records of the event ring that are whole. */
-function eventRecords(disk: Uint8Array): Uint8Array[] {
-  const records: Uint8Array[] = [];
-  for (let block = 17; block <= 32; block++) {
-    for (let slot = 0; slot < 6; slot++) {
-      const record = disk.subarray(block * 512 + slot * 76).subarray(0, 76);
-      const sum = new DataView(record.buffer, record.byteOffset).getUint32(
-        0x48,
-      );
-      const empty = record.every((byte) => byte === 0);
-      if (!empty && sum === bitwiseCrc32c(record.subarray(0, 0x48))) {
-        records.push(record);
-      }
-    }
-  }
-  return records;
-}
-
-const eventCode = (record: Uint8Array): number =>
-  new DataView(record.buffer, record.byteOffset).getUint16(0x06);
 
 Deno.test("the image boots, shows the superblock, greets the host, keeps the boot event and powers off", async () => {
   await using machine = Machine.boot({ disk: makeDisk("good") });

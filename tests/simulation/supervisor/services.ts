@@ -269,6 +269,14 @@ export class VirtualServices {
         if (!process.isFrozen) this.#deliverPending(process);
         return [];
       }
+      case "forget": {
+        const { service } = effect;
+        check(
+          this.#live(service) === undefined && !this.#isPopulated(service),
+          "a service is forgotten only when nothing is left of it",
+        );
+        return [];
+      }
       case "event":
         this.#note(effect);
         return [];

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   createInit,
   initDeadlineMs,
@@ -45,6 +45,7 @@ class Machine {
       this.effects.push(...step.effects);
       for (const effect of step.effects) {
         if (effect.kind !== "service") continue;
+        if (effect.effect.kind === "forget") continue;
         const { service, instance } = effect.effect;
         const who = { service, instance };
         if (effect.effect.kind === "spawn") {
@@ -190,6 +191,64 @@ Deno.test("stepInit goes down in order at SIGTERM, SIGINT and SIGPWR", () => {
     assertEquals(machine.stages().at(-1), "power");
     assertEquals(machine.state.shutdown?.action, "poweroff");
   }
+});
+
+Deno.test("stepInit reads definitions anew at SIGHUP, and takes them or says why not", () => {
+  const machine = started([web]);
+  machine.send({ kind: "signal", signal: "SIGHUP" });
+  assertEquals(machine.kinds().at(-1), "read-definitions");
+  const problem = "x.json:1:1: error";
+  machine.send({ kind: "definitions", definitions: [], problem });
+  assertEquals(machine.codes().at(-1), "DEFINITIONS_REFUSED");
+  assertEquals(machine.state.supervisor?.records.length, 1);
+  const text = "x.json is broken";
+  machine.send({ kind: "problem", subject: "definitions", text });
+  assertEquals(machine.state.mode, "degraded");
+  const definitions = [web, defineService("radio", { command: ["/r"] })];
+  machine.send({ kind: "definitions", definitions, problem: null });
+  assert(machine.codes().includes("DEFINITIONS_RELOADED"));
+  assertEquals(machine.state.supervisor?.records.length, 2);
+  assertEquals(machine.state.mode, "nominal");
+});
+
+Deno.test("stepInit keeps a SIGHUP that comes before the services, and drops one that comes after them", () => {
+  const machine = new Machine();
+  machine.send({ kind: "signal", signal: "SIGHUP" });
+  machine.send({ kind: "signal", signal: "SIGHUP" });
+  assertEquals(machine.kinds(), []);
+  machine.send({ kind: "start", definitions: [web], safeMode: false });
+  const reads = () =>
+    machine.kinds().filter((kind) => kind === "read-definitions").length;
+  assertEquals(reads(), 1);
+  machine.send({ kind: "signal", signal: "SIGTERM" });
+  machine.send({ kind: "signal", signal: "SIGHUP" });
+  machine.send({ kind: "definitions", definitions: [], problem: null });
+  assertEquals(reads(), 1);
+  assertEquals(machine.codes().includes("DEFINITIONS_RELOADED"), false);
+});
+
+Deno.test("stepInit records who asked for the shutdown twice, and counts a storm", () => {
+  const machine = started([web]);
+  machine.stubborn.add("web");
+  for (let count = 0; count < 1000; count++) {
+    machine.send({ kind: "signal", signal: "SIGTERM" });
+  }
+  const asked = machine.effects.flatMap((effect) =>
+    effect.kind === "record" && effect.code === "SHUTDOWN_REQUESTED"
+      ? [effect.text]
+      : []
+  );
+  assertEquals(asked, [
+    "poweroff, asked for by SIGTERM",
+    "poweroff, asked for by SIGTERM",
+    "again: all time-outs are cut",
+    "again: everything is killed",
+  ]);
+  machine.passTo(120_000);
+  const reports = machine.effects.flatMap((effect) =>
+    effect.kind === "stage" && effect.stage === "power" ? [effect.report] : []
+  );
+  assertMatch(reports[0] ?? "", /asked for 1000 times/);
 });
 
 Deno.test("stepInit ignores signals that mean nothing to it", () => {

@@ -974,6 +974,29 @@ Deno.test("stepSupervisor reloads: new ones start, changed ones keep running, go
   assertEquals(statusOf(harness.state, "changed")?.isOutdated, false);
 });
 
+Deno.test("stepSupervisor has a removed service forgotten once, when nothing is left of it", () => {
+  const harness = Harness.started(
+    service("up", { post: [["/bin/clean"]] }),
+    service("idle", { start: "demand" }),
+  );
+  harness.take();
+  harness.send({ kind: "reload", definitions: [service("other")] });
+  const forgotten = () =>
+    harness.take().filter((word) => word.startsWith("forget"));
+  assertEquals(forgotten(), ["forget idle"]);
+  harness.exit("up", "SIGTERM");
+  assertEquals(forgotten(), []);
+  harness.exit("up");
+  assertEquals(forgotten(), ["forget up"]);
+  harness.send({ kind: "reload", definitions: [] }).wait(1000);
+  harness.exit("other");
+  harness.send({ kind: "reload", definitions: [service("up")] });
+  harness.send({ kind: "reload", definitions: [] });
+  assertEquals(forgotten(), ["forget other"]);
+  harness.exit("up");
+  assertEquals(forgotten(), ["forget up"]);
+});
+
 Deno.test("stepSupervisor refuses a reload with a cycle or a missing dependency, and harms nobody", () => {
   const harness = Harness.started(service("web"));
   harness.take();
