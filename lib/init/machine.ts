@@ -53,12 +53,12 @@ export interface Services {
    */
   perform(effect: ServiceEffect): void;
   /**
-   * Takes the exit of a child.
+   * Takes the exits of children.
    *
-   * @param exit Who ended, and how.
-   * @returns Whether it was a service's process; the others are orphans.
+   * @param exits Who ended, and how: all that were reaped since the last call.
+   * @returns How many were processes of services; the others are orphans.
    */
-  childExited(exit: ChildExit): boolean;
+  childrenExited(exits: readonly ChildExit[]): number;
 }
 
 /** A link to the host, and where it was found. */

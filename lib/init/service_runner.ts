@@ -130,21 +130,38 @@ export class ServiceRunner implements Services {
   }
 
   /**
-   * Takes the exit of a child.
+   * Takes the exits of children.
    *
-   * @param exit Who ended, and how.
-   * @returns Whether it was a service's process; the others are orphans.
+   * @param exits Who ended, and how: all that were reaped since the last call.
+   * @returns How many were processes of services; the others are orphans.
    */
-  childExited(exit: ChildExit): boolean {
-    const who = this.#processes.get(exit.pid);
-    if (who === undefined) return false;
-    this.#processes.delete(exit.pid);
-    // Its last words come before the news of its end.
-    this.#output.finish(who.service);
-    this.#notify.end(who);
-    const { exitCode, signal } = exit;
-    this.#dispatch({ kind: "exited", ...who, exit: { exitCode, signal } });
-    return true;
+  childrenExited(exits: readonly ChildExit[]): number {
+    // The numbers of all of them are free by now, and the news of one may make
+    // a process that gets the number of another: whose each was is looked up
+    // before anything is told.
+    const ours: [Owner, ChildExit][] = [];
+    for (const exit of exits) {
+      const who = this.#processes.get(exit.pid);
+      if (who === undefined) continue;
+      this.#processes.delete(exit.pid);
+      ours.push([who, exit]);
+    }
+    for (const [who, { exitCode, signal }] of ours) {
+      this.#takeLastWords(who);
+      this.#dispatch({ kind: "exited", ...who, exit: { exitCode, signal } });
+    }
+    return ours.length;
+  }
+
+  /** They come before the news of its end, which comes whatever they are. */
+  #takeLastWords(who: Owner): void {
+    try {
+      this.#output.finish(who.service);
+      this.#notify.end(who);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#log.error(`${who.service}: ${text}`);
+    }
   }
 
   #spawn(effect: SpawnEffect): void {

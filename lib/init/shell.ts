@@ -399,10 +399,8 @@ export class Shell {
 
   #reap(): void {
     const exits = this.#machine.drainChildExits(EXIT_BATCH);
-    for (const exit of exits) {
-      this.#childExits++;
-      if (!this.#services.childExited(exit)) this.#orphanExits++;
-    }
+    this.#childExits += exits.length;
+    this.#orphanExits += exits.length - this.#services.childrenExited(exits);
     if (exits.length === EXIT_BATCH) setTimeout(() => this.#reap(), 0);
     const stage = this.#state.shutdown?.stage;
     if (stage === "terminate" || stage === "kill") this.#endIfAlone(stage);

@@ -10,6 +10,7 @@ import {
   assertMatch,
 } from "@std/assert";
 import { InitMachine } from "./init_machine.ts";
+import { statusFields } from "./namespace.ts";
 import {
   countOf,
   ended,
@@ -223,6 +224,46 @@ Deno.test("processes that get one number after the other are not taken for each 
     assert(starts - ends <= 1 && starts >= ends, `${name}: ${starts}, ${ends}`);
   }
 });
+
+Deno.test("an exit is its own process's although the number was given to another before it was told", async () => {
+  await using machine = startMachine({
+    a: {
+      type: "oneshot",
+      command: shell("until [ -e /run/go ]; do sleep 0.01; done"),
+    },
+    b: { command: staying, ...restless },
+    c: { command: staying, requires: ["a"], ...restless },
+  });
+  const init = await machine.pid();
+  const a = await oneProcessOf(machine, "a");
+  const b = await oneProcessOf(machine, "b");
+  const number = innerNumber(b);
+  // Both end while the init can't look: it reaps both before it tells of either.
+  killNow(init, "SIGSTOP");
+  killNow(b);
+  Deno.writeTextFileSync(`/proc/${init}/root/run/go`, "");
+  await machine.until(() => !isAlive(a) && !isAlive(b), "two zombies");
+  // What starts because of the first gets the number of the second.
+  const { success } = new Deno.Command("nsenter", {
+    args: [
+      ...["-t", `${init}`, "-p", "-m", "sh", "-c"],
+      `echo ${number - 1} > /proc/sys/kernel/ns_last_pid`,
+    ],
+  }).outputSync();
+  assert(success, "the kernel was told the next number");
+  killNow(init, "SIGCONT");
+  await machine.waitFor(/SERVICE_BACKOFF b: was ended by SIGKILL/);
+  const c = await oneProcessOf(machine, "c");
+  assertEquals(innerNumber(c), number);
+  await oneProcessOf(machine, "b", [b]);
+  const console = await powerOff(machine);
+  assertFalse(/SERVICE_BACKOFF c/.test(console));
+});
+
+/** A process's number in its own namespace. */
+function innerNumber(pid: number): number {
+  return Number(statusFields(pid)?.["NSpid"]?.split(/\s+/).at(-1));
+}
 
 Deno.test("lines of 10 MB without an end cost neither memory nor the others' lines", async () => {
   await using machine = startMachine({
