@@ -1,8 +1,15 @@
 /**
  * What the image holds: the tree of the initial RAM file system, put together
  * from its parts. Pure: it reads no files. It imports elf.ts, cpio.ts and
- * kernel.ts of this folder, for their types and the tree.
+ * kernel.ts of this folder, for their types and the tree, and lib/fdir for the
+ * manifest, by which the running system checks its files.
  */
+import { createHash } from "node:crypto";
+import {
+  formatManifest,
+  MANIFEST_PATH,
+  type ManifestEntry,
+} from "../lib/fdir/manifest.ts";
 import { Tree } from "./cpio.ts";
 import type { LibraryFile } from "./elf.ts";
 import type { KernelModule } from "./kernel.ts";
@@ -21,6 +28,9 @@ const FOLDERS: readonly (readonly [string, number])[] = [
   ["/tmp", 0o1777],
   ["/var", 0o755],
 ];
+
+/** What is below these is covered by the running system's own mounts. */
+const HIDDEN_FOLDERS = ["/dev/", "/proc/", "/run/", "/sys/", "/tmp/"];
 
 /** A file that goes into the image as it is. */
 export interface PlainFile {
@@ -55,8 +65,15 @@ export interface ImageParts {
  */
 export function assembleImage(parts: ImageParts): Tree {
   const tree = new Tree();
+  const manifest: ManifestEntry[] = [];
+  const addFile = (path: string, bytes: Uint8Array, mode: number): void => {
+    tree.add(path, { kind: "file", bytes, mode });
+    if (HIDDEN_FOLDERS.some((folder) => path.startsWith(folder))) return;
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    manifest.push({ path, digest });
+  };
   for (const [path, mode] of FOLDERS) tree.add(path, { kind: "folder", mode });
-  tree.add("/init", { kind: "file", bytes: parts.init, mode: 0o755 });
+  addFile("/init", parts.init, 0o755);
   // Before anything is mounted, the kernel opens /dev/console for PID 1.
   tree.add("/dev/console", {
     kind: "character device",
@@ -75,21 +92,23 @@ export function assembleImage(parts: ImageParts): Tree {
   tree.add("/proc/self", { kind: "folder", mode: 0o555 });
   tree.add("/proc/self/exe", { kind: "link", target: "/init" });
   for (const { path, bytes } of parts.libraries) {
-    tree.add(path, { kind: "file", bytes, mode: 0o755 });
+    addFile(path, bytes, 0o755);
   }
   const modulesFolder = `/lib/modules/${parts.release}`;
   for (const { path, bytes } of parts.modules) {
-    tree.add(`${modulesFolder}/${path}`, { kind: "file", bytes, mode: 0o644 });
+    addFile(`${modulesFolder}/${path}`, bytes, 0o644);
   }
   const list = parts.modules.map(({ path }) => `${modulesFolder}/${path}\n`)
     .join("");
-  tree.add(MODULE_LIST_PATH, {
+  const encoder = new TextEncoder();
+  addFile(MODULE_LIST_PATH, encoder.encode(list), 0o644);
+  for (const { path, bytes, executable } of parts.files) {
+    addFile(path, bytes, executable ? 0o755 : 0o644);
+  }
+  tree.add(MANIFEST_PATH, {
     kind: "file",
-    bytes: new TextEncoder().encode(list),
+    bytes: encoder.encode(formatManifest(manifest)),
     mode: 0o644,
   });
-  for (const { path, bytes, executable } of parts.files) {
-    tree.add(path, { kind: "file", bytes, mode: executable ? 0o755 : 0o644 });
-  }
   return tree;
 }

@@ -151,6 +151,17 @@ export function compareCgroup(
   return `is in ${current}, expected ${expected}`;
 }
 
+/** One that was put into no group has no reason to change its own. */
+function movedCgroup(
+  before: string | null,
+  current: string | null,
+): string | null {
+  const isKnown = before !== null && current !== null;
+  return !isKnown || before === current
+    ? null
+    : `is in ${current}, expected ${before}`;
+}
+
 /** The checks of a process with what each found; null is "as it was". */
 export interface ProcessFindings {
   /** Of its executable mappings. */
@@ -211,10 +222,9 @@ export function compareProcess(
       ? null
       : compareMappings(before.mappings, current.mappings, goodFiles),
     privileges: compareValues(reference.privileges, current.privileges),
-    cgroup: compareCgroup(
-      reference.cgroup ?? before.cgroup ?? "/",
-      current.cgroup,
-    ),
+    cgroup: reference.cgroup === null
+      ? movedCgroup(before.cgroup, current.cgroup)
+      : compareCgroup(reference.cgroup, current.cgroup),
     namespaces: before.namespaces === null || current.namespaces === null
       ? null
       : compareValues(before.namespaces, current.namespaces),

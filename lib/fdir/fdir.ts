@@ -443,13 +443,25 @@ class Look {
     this.#baselines.set(name, { ...baseline, snapshot: reference, privileges });
     this.#compared++;
     const findings = compareProcess(
-      { snapshot: reference, privileges, cgroup: subject.cgroup },
+      {
+        snapshot: reference,
+        privileges,
+        cgroup: subject.cgroup === null
+          ? null
+          : `${this.#cgroupRoot()}${subject.cgroup}`,
+      },
       snapshot,
       goodFiles,
     );
     for (const check of PROCESS_FINDINGS) {
       this.#result(check, name, findings[check]);
     }
+  }
+
+  /** In a container, the init's own group is the root of all others. */
+  #cgroupRoot(): string {
+    const root = this.#baselines.get("")?.snapshot?.cgroup ?? "/";
+    return root === "/" ? "" : root;
   }
 
   #judgeMachine(machine: MachineSnapshot): void {

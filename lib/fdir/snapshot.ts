@@ -14,7 +14,7 @@ export interface ProcessSubject {
   readonly instance: number;
   /** The process. */
   readonly pid: number;
-  /** The control group that it was put into, or null when it was put into none. */
+  /** The control group that it was put into, below the init's; null when it was put into none. */
   readonly cgroup: string | null;
   /** Since when it is up, milliseconds since boot. */
   readonly sinceMs: number;
@@ -95,7 +95,7 @@ export interface MachineSnapshot {
 
 /** Everything that one look brought home. */
 export interface FdirObservation {
-  /** The processes. */
+  /** The processes; the init, if it is among them, comes first. */
   readonly processes: readonly ProcessObservation[];
   /** The machine. */
   readonly machine: MachineSnapshot;

@@ -11,6 +11,7 @@ import {
   type DataProductRequest,
   decodeDataProductRequest,
 } from "../wire/data_product_read.ts";
+import { decodeFdirRequest, type FdirAction } from "../wire/fdir_result.ts";
 import { decodeEventsRequest, type EventsRequest } from "../wire/event_list.ts";
 import { decodeListRequest } from "../wire/result_list.ts";
 import { SERVICE_NAME_MAX_BYTES } from "../wire/service_list.ts";
@@ -45,8 +46,8 @@ export type HostAction =
   | { readonly kind: "read-events"; readonly wanted: EventsRequest }
   /** Enter or leave safe mode. */
   | { readonly kind: "safe-mode"; readonly isOn: boolean }
-  /** Look for anomalies now. */
-  | { readonly kind: "check-fdir" }
+  /** Look for anomalies now, and what to do besides. */
+  | { readonly kind: "check-fdir"; readonly action: FdirAction }
   /** Set the mission clock. */
   | { readonly kind: "set-time"; readonly time: MissionTime }
   /** Send each line of the log from now on, or no more; only one writer's, or all. */
@@ -283,12 +284,16 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     code: CommandCode.FDIR_CHECK,
     name: "FDIR_CHECK",
     summary: "looks for anomalies now",
-    arguments: NOTHING,
+    arguments:
+      "nothing, or u8: 0 check, 1 release latched anomalies, 2 adopt what is found as the reference",
     answeredBy: "fdir",
     needs: "operation",
-    refusals: ["EINVAL", "ENOSYS"],
+    refusals: ["EINVAL", "ENODEV", "EAGAIN", "EIO", "ETIMEDOUT"],
     result: "what was found",
-    read: plain({ kind: "check-fdir" }),
+    read: (bytes) => ({
+      kind: "check-fdir",
+      action: decodeFdirRequest(bytes),
+    }),
   },
   {
     code: CommandCode.TIME_SET,

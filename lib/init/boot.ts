@@ -7,6 +7,13 @@
  * @module
  */
 import { findSharedMemory, openSharedPage } from "../host/shared_page_file.ts";
+import { DEFAULT_FDIR_POLICY, type FdirPolicy } from "../fdir/checks.ts";
+import {
+  MANIFEST_MAX_BYTES,
+  MANIFEST_PATH,
+  type ManifestEntry,
+  parseManifest,
+} from "../fdir/manifest.ts";
 import {
   CGROUP_FILESYSTEMS,
   type Filesystem,
@@ -15,7 +22,7 @@ import {
   RUNTIME_FILESYSTEMS,
   setupFilesystems,
 } from "../linux/mount.ts";
-import { boottimeMs } from "../linux/clock.ts";
+import { boottimeMs, realtimeMs } from "../linux/clock.ts";
 import { ConsoleWriter, openStandardDescriptors } from "../linux/console.ts";
 import { SystemError } from "../linux/error.ts";
 import { loadModules } from "../linux/module.ts";
@@ -23,10 +30,20 @@ import { catchCtrlAltDel } from "../linux/reboot.ts";
 import { openWatchdog, type Watchdog } from "../linux/watchdog.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import { type Issue, issueText } from "../supervisor/schema.ts";
+import type { EventCodeName } from "../wire/event_code.ts";
 import type { SharedPage } from "../wire/shared_page.ts";
 import { type BootOptions, parseCommandLine } from "./command_line.ts";
 import { readDefinitions } from "./definition_files.ts";
+import {
+  FDIR_CONFIGURATION_MAX_BYTES,
+  FDIR_CONFIGURATION_PATH,
+  type FdirConfiguration,
+  parseFdirConfiguration,
+} from "./fdir_configuration.ts";
+import { type Looker, MachineLooker } from "./fdir_looker.ts";
 import { findVolume, type FoundVolume } from "./find_volume.ts";
+import { isMachine } from "./go_down.ts";
+import { readSmallFile } from "./small_file.ts";
 import { ConsoleSink, type ConsoleState } from "./console_sink.ts";
 import type { Log } from "./log.ts";
 import type { ServicePreparer } from "./machine.ts";
@@ -38,6 +55,8 @@ export interface BootProblem {
   readonly subject: string;
   /** What was met, and what was expected. */
   readonly text: string;
+  /** The event that records it; default `BOOT_PHASE_FAILED`. */
+  readonly code?: EventCodeName;
 }
 
 /** What the boot found. */
@@ -58,8 +77,18 @@ export interface BootResult {
   readonly preparer: ServicePreparer | null;
   /** The page shared with the host, where one is asked for and there. */
   readonly page?: SharedPage;
+  /** What looks for faults, and by which policy; left out where nobody looks. */
+  readonly fdir?: FaultDetection;
   /** What is not as it should be. */
   readonly problems: readonly BootProblem[];
+}
+
+/** How faults are looked for. */
+export interface FaultDetection {
+  /** How they are judged and answered. */
+  readonly policy: FdirPolicy;
+  /** What looks for them. */
+  readonly looker: Looker;
 }
 
 /** What the boot works with. */
@@ -119,6 +148,7 @@ export async function boot(context: BootContext): Promise<BootResult> {
     return set.definitions;
   }) ?? [];
   const preparer = containers?.preparer ?? null;
+  const fdir = phases.run("fdir", () => prepareFdir(found, phases, log));
   const { problems } = phases;
   return {
     options,
@@ -129,6 +159,7 @@ export async function boot(context: BootContext): Promise<BootResult> {
     definitions,
     bundles,
     preparer,
+    ...(fdir === undefined ? {} : { fdir }),
     problems,
   };
 }
@@ -175,8 +206,12 @@ class Phases {
     }
   }
 
-  problem(subject: string, text: string): void {
-    this.problems.push({ subject, text });
+  problem(subject: string, text: string, code?: EventCodeName): void {
+    this.problems.push({
+      subject,
+      text,
+      ...(code === undefined ? {} : { code }),
+    });
   }
 }
 
@@ -247,6 +282,56 @@ function openPage(name: string, log: Log): SharedPage {
   const page = openSharedPage(path);
   log.info(`shared page: ${path}`);
   return page;
+}
+
+function prepareFdir(
+  found: FoundVolume,
+  phases: Phases,
+  log: Log,
+): FaultDetection {
+  const { policy, issues } = readFdirConfiguration();
+  for (const issue of issues) {
+    const code = "FDIR_CONFIGURATION_INVALID";
+    phases.problem("fdir", issueText(issue), code);
+  }
+  const manifest = readManifest(log);
+  const looker = new MachineLooker({
+    policy,
+    manifest,
+    volume: found.volume,
+    isMachine: isMachine(),
+    boottimeMs,
+    realtimeMs,
+  });
+  return { policy, looker };
+}
+
+/** An image without a configuration has the default policy. */
+function readFdirConfiguration(): FdirConfiguration {
+  const path = FDIR_CONFIGURATION_PATH;
+  try {
+    Deno.lstatSync(path);
+  } catch {
+    return { policy: DEFAULT_FDIR_POLICY, issues: [] };
+  }
+  const bytes = readSmallFile(path, FDIR_CONFIGURATION_MAX_BYTES + 1);
+  return parseFdirConfiguration(path, new TextDecoder().decode(bytes));
+}
+
+/** An image of another build has no manifest: its files are not judged. */
+function readManifest(log: Log): readonly ManifestEntry[] | null {
+  let bytes: Uint8Array;
+  try {
+    bytes = readSmallFile(MANIFEST_PATH, MANIFEST_MAX_BYTES);
+  } catch {
+    log.info(`FDIR: no ${MANIFEST_PATH}, the image's files are not checked`);
+    return null;
+  }
+  const { entries, badLines } = parseManifest(new TextDecoder().decode(bytes));
+  if (badLines > 0) {
+    log.warning(`FDIR: ${badLines} lines of ${MANIFEST_PATH} are no entries`);
+  }
+  return entries;
 }
 
 function readCommandLine(): BootOptions {

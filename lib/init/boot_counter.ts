@@ -76,6 +76,17 @@ export class BootCounter {
   }
 
   /**
+   * Forgets the failed boots before this one, which has yet to prove itself:
+   * somebody has seen to what was wrong.
+   *
+   * @returns What keeps it from being stored, in words, or null.
+   */
+  async forgive(): Promise<string | null> {
+    this.#failedBoots = 0;
+    return await this.#store([[INIT_PARAMETERS.failedBoots, 1]]);
+  }
+
+  /**
    * Notes that this boot has ended in order before it was healthy: it counts
    * neither as failed nor as good.
    *

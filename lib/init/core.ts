@@ -15,6 +15,17 @@
  *
  * @module
  */
+import {
+  activeAnomalies,
+  adoptFdir,
+  createFdir,
+  expectChange,
+  type FdirEffect,
+  isDegrading,
+  releaseFdir,
+  stepFdir,
+} from "../fdir/fdir.ts";
+import type { FdirObservation } from "../fdir/snapshot.ts";
 import { type HostAction, hostCommand } from "../host/commands.ts";
 import type { HostRequest } from "../host/requests.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
@@ -29,8 +40,12 @@ import {
   unhealthyCriticalServices,
 } from "../supervisor/supervisor.ts";
 import { type EventCodeName, eventCodes } from "../wire/event_code.ts";
+import { FdirAction } from "../wire/fdir_result.ts";
 import { CommandStatus } from "../wire/telecommand.ts";
 import {
+  EXCEPTION_STORM_COUNT,
+  EXCEPTION_STORM_MS,
+  FDIR_INTERVAL_MS,
   HEALTHY_AFTER_MS,
   type InitEffect,
   type InitEvent,
@@ -41,6 +56,12 @@ import {
   READY_LIMIT_MS,
   STORAGE_LIMIT_MS,
 } from "./core_types.ts";
+import {
+  fdirResult,
+  fdirSubjects,
+  LOOK_LIMIT_MS,
+  WAITING_REQUESTS,
+} from "./fdir_turn.ts";
 import { serviceListResult, serviceStatusResult } from "./service_answers.ts";
 import {
   beginShutdown,
@@ -78,6 +99,14 @@ export function createInit(settings: InitSettings, nowMs: number): InitState {
     startedMs: nowMs,
     readyMs: null,
     healthy: false,
+    provingSinceMs: null,
+    isOnProbation: false,
+    fdir: settings.fdirPolicy === undefined
+      ? null
+      : createFdir(settings.fdirPolicy),
+    nextFdirMs: Infinity,
+    look: null,
+    exceptions: { sinceMs: nowMs, count: 0 },
     problems: new Map(),
     storagePendingMs: null,
     nextHealthMs: Infinity,
@@ -122,8 +151,12 @@ export function initDeadlineMs(state: InitState): number | null {
       times.push(
         state.readyMs === null
           ? state.startedMs + READY_LIMIT_MS
-          : state.readyMs + HEALTHY_AFTER_MS,
+          : (state.provingSinceMs ?? Infinity) + HEALTHY_AFTER_MS,
       );
+    }
+    if (state.shutdown === null) {
+      const { look, nextFdirMs } = state;
+      times.push(look === null ? nextFdirMs : look.sinceMs + LOOK_LIMIT_MS);
     }
   }
   if (state.shutdown !== null) times.push(state.shutdown.deadlineMs);
@@ -135,6 +168,7 @@ type ServicesAction = Extract<
   HostAction,
   { readonly kind: "list-services" | "service-status" }
 >;
+type StartEvent = Extract<InitEvent, { readonly kind: "start" }>;
 type ProblemEvent = Extract<InitEvent, { readonly kind: "problem" }>;
 
 /** One step in the making: the state so far, and the effects so far. */
@@ -164,7 +198,16 @@ class Turn {
         this.#solved(event.subject);
         break;
       case "start":
-        this.#start(event.definitions, event.safeMode);
+        this.#start(event);
+        break;
+      case "fdir-seen":
+        this.#judgeFaults(event.observation);
+        break;
+      case "fdir-expect":
+        this.#expectChange(event.what);
+        break;
+      case "internal-error":
+        this.#countException();
         break;
       case "definitions":
         this.#redefine(event.definitions, event.problem);
@@ -193,6 +236,7 @@ class Turn {
     this.#chooseMode();
     this.#becomeHealthy();
     this.#sendHealth();
+    this.#lookForFaults();
     this.#pet();
   }
 
@@ -218,12 +262,13 @@ class Turn {
     this.#set({ problems });
   }
 
-  #start(definitions: readonly ServiceDefinition[], safeMode: boolean): void {
+  #start({ definitions, safeMode, isOnProbation = false }: StartEvent): void {
     // A shutdown that was asked for during the boot has the last word.
     if (this.state.supervisor !== null || this.state.shutdown !== null) return;
     this.#set({
       supervisor: createSupervisor(definitions),
       safeMode,
+      isOnProbation,
       startedMs: this.#nowMs,
     });
     if (safeMode) this.#supervise({ kind: "enter-safe-mode" });
@@ -318,14 +363,14 @@ class Turn {
       }
       case "safe-mode":
         this.#answer(request);
-        return this.#changeSafeMode(action.isOn);
+        return this.#changeSafeMode(action.isOn, "asked for by the host");
       case "list-services":
       case "service-status":
         return this.#answerOfServices(request, action);
       case "set-time":
         this.#answer(request);
         this.effects.push({ kind: "set-clock", time: action.time });
-        return;
+        return this.#expectChange("clock");
       case "follow-log": {
         const { isOn, name } = action;
         this.#answer(request);
@@ -333,8 +378,7 @@ class Turn {
         return;
       }
       case "check-fdir":
-        this.effects.push({ kind: "check-fdir", request });
-        return;
+        return this.#checkFaults(request, action.action);
       case "read-events":
       case "read-timeline":
       case "list-products":
@@ -367,14 +411,141 @@ class Turn {
     this.effects.push({ kind: "answer", request, status });
   }
 
-  #changeSafeMode(isOn: boolean): void {
+  #changeSafeMode(isOn: boolean, why: string): void {
     if (isOn === this.state.safeMode) return;
     this.#set({ safeMode: isOn });
-    this.#record(
-      isOn ? "SAFE_MODE_ENTERED" : "SAFE_MODE_LEFT",
-      "asked for by the host",
-    );
+    this.#record(isOn ? "SAFE_MODE_ENTERED" : "SAFE_MODE_LEFT", why);
     this.#supervise({ kind: isOn ? "enter-safe-mode" : "leave-safe-mode" });
+    if (isOn) return;
+    const { fdir, isOnProbation } = this.state;
+    if (fdir !== null) this.#set({ fdir: releaseFdir(fdir) });
+    if (!isOnProbation) return;
+    // Somebody has seen to it: this boot may prove itself now.
+    this.#set({ isOnProbation: false, provingSinceMs: this.#nowMs });
+    this.effects.push({ kind: "forgive-boots" });
+  }
+
+  /** Begins a look for faults when one is due. */
+  #lookForFaults(): void {
+    const { fdir, look, readyMs, shutdown, nextFdirMs } = this.state;
+    if (fdir === null || readyMs === null || shutdown !== null) return;
+    if (look !== null) {
+      if (this.#nowMs < look.sinceMs + LOOK_LIMIT_MS) return;
+      const text = `a look for faults got lost after ${LOOK_LIMIT_MS} ms`;
+      this.effects.push({ kind: "say", level: "error", text });
+      this.#endLook(CommandStatus.ETIMEDOUT);
+    } else if (this.#nowMs >= nextFdirMs) this.#beginLook([]);
+  }
+
+  #beginLook(requests: readonly HostRequest[]): void {
+    const { supervisor, readyMs, settings } = this.state;
+    if (supervisor === null || readyMs === null) return;
+    this.#set({
+      look: { sinceMs: this.#nowMs, requests, next: [], isStale: false },
+      nextFdirMs: this.#nowMs + (settings.fdirIntervalMs ?? FDIR_INTERVAL_MS),
+    });
+    const subjects = fdirSubjects(supervisor, readyMs);
+    this.effects.push({ kind: "fdir-look", subjects });
+  }
+
+  /** The look is over; those who came too late for it get one of their own. */
+  #endLook(status: number, result?: Uint8Array): void {
+    const { look } = this.state;
+    if (look === null) return;
+    this.#set({ look: null });
+    for (const request of look.requests) {
+      this.effects.push({
+        kind: "answer",
+        request,
+        status,
+        ...(result === undefined ? {} : { result }),
+      });
+    }
+    if (look.next.length > 0) this.#beginLook(look.next);
+  }
+
+  #checkFaults(request: HostRequest, action: FdirAction): void {
+    const { fdir, look, readyMs, shutdown } = this.state;
+    const refuse = (status: number) =>
+      this.effects.push({ kind: "answer", request, status });
+    if (fdir === null) return void refuse(CommandStatus.ENODEV);
+    if (readyMs === null || shutdown !== null) {
+      return void refuse(CommandStatus.EBUSY);
+    }
+    if ((look?.next.length ?? 0) >= WAITING_REQUESTS) {
+      return void refuse(CommandStatus.EAGAIN);
+    }
+    if (action === FdirAction.RELEASE) this.#set({ fdir: releaseFdir(fdir) });
+    if (action === FdirAction.ADOPT) this.#set({ fdir: adoptFdir(fdir) });
+    if (look === null) return this.#beginLook([request]);
+    const isStale = look.isStale || action === FdirAction.ADOPT;
+    this.#set({ look: { ...look, next: [...look.next, request], isStale } });
+  }
+
+  #expectChange(what: "mounts" | "clock"): void {
+    const { fdir, look } = this.state;
+    if (fdir === null) return;
+    this.#set({
+      fdir: expectChange(fdir, what),
+      look: look === null ? null : { ...look, isStale: true },
+    });
+  }
+
+  #judgeFaults(observation: FdirObservation | null): void {
+    const { fdir, look, supervisor, shutdown } = this.state;
+    if (fdir === null || look === null || supervisor === null) return;
+    if (shutdown !== null) return this.#endLook(CommandStatus.EBUSY);
+    if (observation === null) return this.#endLook(CommandStatus.EIO);
+    if (look.isStale) {
+      this.#set({ look: null });
+      return this.#beginLook([...look.requests, ...look.next]);
+    }
+    // Whoever ended while others were looked at is nobody's business any more.
+    const current = new Set(
+      fdirSubjects(supervisor, 0).map(({ pid, instance }) =>
+        `${pid} ${instance}`
+      ),
+    );
+    const processes = observation.processes.filter(({ subject }) =>
+      current.has(`${subject.pid} ${subject.instance}`)
+    );
+    const step = stepFdir(fdir, { ...observation, processes }, this.#nowMs);
+    this.#set({ fdir: step.state });
+    for (const effect of step.effects) this.#answerFault(effect);
+    if (look.requests.length > 0) {
+      const count = activeAnomalies(step.state).length;
+      this.#record("FDIR_CHECKED", `${count} anomalies, asked for by the host`);
+    }
+    this.#endLook(CommandStatus.OK, fdirResult(step.state));
+  }
+
+  #answerFault(effect: FdirEffect): void {
+    switch (effect.kind) {
+      case "record":
+        return this.#record(effect.code, effect.text);
+      case "isolate":
+      case "restart": {
+        const { kind: command, service } = effect;
+        return this.#supervise({ kind: "command", command, service });
+      }
+      case "reboot":
+        return this.#shutDown("reboot", `FDIR: ${effect.reason}`);
+      case "safe-mode":
+        return this.#changeSafeMode(true, `FDIR: ${effect.reason}`);
+    }
+  }
+
+  /** Exceptions without end leave nothing to hope for but another boot. */
+  #countException(): void {
+    const { exceptions, shutdown } = this.state;
+    const isOld = this.#nowMs - exceptions.sinceMs >= EXCEPTION_STORM_MS;
+    const count = isOld ? 1 : exceptions.count + 1;
+    const sinceMs = isOld ? this.#nowMs : exceptions.sinceMs;
+    this.#set({ exceptions: { sinceMs, count } });
+    if (count !== EXCEPTION_STORM_COUNT || shutdown !== null) return;
+    const text = `${count} exceptions in ${this.#nowMs - sinceMs} ms`;
+    this.#record("EXCEPTION_STORM", text);
+    this.#shutDown("reboot", "an exception storm");
   }
 
   #shutDown(action: PowerAction, by: string): void {
@@ -419,7 +590,13 @@ class Turn {
     const late = this.#nowMs >= startedMs + READY_LIMIT_MS;
     // One that was not ready in time has no outcome before its process is gone.
     if (counts.starting + counts.stopping > 0 && !late) return;
-    this.#set({ readyMs: this.#nowMs, nextHealthMs: this.#nowMs });
+    const { isOnProbation, fdir } = this.state;
+    this.#set({
+      readyMs: this.#nowMs,
+      nextHealthMs: this.#nowMs,
+      provingSinceMs: isOnProbation ? null : this.#nowMs,
+      nextFdirMs: this.#nowMs + (fdir?.policy.settleMs ?? Infinity),
+    });
     this.#chooseMode();
     this.effects.push({ kind: "ready", text: healthText(this.state) });
   }
@@ -433,9 +610,9 @@ class Turn {
   }
 
   #becomeHealthy(): void {
-    const { readyMs, healthy, shutdown } = this.state;
-    if (readyMs === null || healthy || shutdown !== null) return;
-    if (this.#nowMs < readyMs + HEALTHY_AFTER_MS) return;
+    const { provingSinceMs, healthy, shutdown } = this.state;
+    if (provingSinceMs === null || healthy || shutdown !== null) return;
+    if (this.#nowMs < provingSinceMs + HEALTHY_AFTER_MS) return;
     this.#set({ healthy: true });
     this.effects.push({ kind: "healthy" });
   }
@@ -454,14 +631,10 @@ class Turn {
     const { petIntervalMs } = this.state.settings;
     if (petIntervalMs === null || this.#nowMs < this.state.nextPetMs) return;
     const starving = whyNotAlive(this.state, this.#nowMs);
+    // Recorded, since it may be the last that is ever heard of this boot.
     if (starving !== this.state.starving) {
-      this.effects.push({
-        kind: "say",
-        level: starving === null ? "info" : "error",
-        text: starving === null
-          ? "watchdog petted again"
-          : `watchdog not petted: ${starving}`,
-      });
+      if (starving === null) this.#record("WATCHDOG_FED", "petted again");
+      else this.#record("WATCHDOG_STARVED", starving);
     }
     this.#set({ starving, nextPetMs: this.#nowMs + petIntervalMs });
     if (starving === null) this.effects.push({ kind: "pet" });
@@ -488,8 +661,10 @@ function modeOf(state: InitState): Mode {
   if (state.shutdown !== null) return "shuttingDown";
   if (state.readyMs === null || state.supervisor === null) return "booting";
   if (state.safeMode) return "safe";
-  const failed = summary(state.supervisor).failed > 0;
-  return failed || state.problems.size > 0 ? "degraded" : "nominal";
+  const isMissing = summary(state.supervisor).failed > 0 ||
+    state.problems.size > 0;
+  const isFaulty = state.fdir !== null && isDegrading(state.fdir);
+  return isMissing || isFaulty ? "degraded" : "nominal";
 }
 
 /**
@@ -543,7 +718,8 @@ export function whyNotAlive(state: InitState, nowMs: number): string | null {
   // A shutdown has its own deadlines, and its last stage leaves the watchdog
   // armed, so that a reboot that hangs is cut short by the hardware.
   if (state.shutdown?.stage === "power") return "the machine goes down";
-  const { storagePendingMs, supervisor } = state;
+  const { storagePendingMs, supervisor, exceptions } = state;
+  if (exceptions.count >= EXCEPTION_STORM_COUNT) return "an exception storm";
   if (
     storagePendingMs !== null && nowMs - storagePendingMs >= STORAGE_LIMIT_MS
   ) return "storage does not answer";

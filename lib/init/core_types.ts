@@ -5,6 +5,9 @@
  *
  * @module
  */
+import type { FdirPolicy } from "../fdir/checks.ts";
+import type { FdirState } from "../fdir/fdir.ts";
+import type { FdirObservation, ProcessSubject } from "../fdir/snapshot.ts";
 import type { HostAction } from "../host/commands.ts";
 import type { HostRequest } from "../host/requests.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
@@ -37,6 +40,31 @@ export interface InitSettings {
   readonly healthIntervalMs: number;
   /** How often the watchdog is petted, in milliseconds; null without one. */
   readonly petIntervalMs: number | null;
+  /** How faults are judged and answered; left out, nobody looks for any. */
+  readonly fdirPolicy?: FdirPolicy;
+  /** How often faults are looked for, in milliseconds; default 30,000. */
+  readonly fdirIntervalMs?: number;
+}
+
+/** How often faults are looked for unless somebody says otherwise. */
+export const FDIR_INTERVAL_MS = 30_000;
+
+/** So many exceptions that nobody caught … */
+export const EXCEPTION_STORM_COUNT = 100;
+
+/** … within this time mean that the init is of no use any more: the machine is restarted. */
+export const EXCEPTION_STORM_MS = 10_000;
+
+/** A look for faults that is under way. */
+export interface FaultLook {
+  /** When it began, CLOCK_BOOTTIME, milliseconds. */
+  readonly sinceMs: number;
+  /** Who of the host is told what it finds. */
+  readonly requests: readonly HostRequest[];
+  /** Who came too late for it, and is told what the next one finds. */
+  readonly next: readonly HostRequest[];
+  /** Whether the init has changed since what is looked at, so that it must be repeated. */
+  readonly isStale: boolean;
 }
 
 /** Everything the init knows and decides from. */
@@ -57,6 +85,21 @@ export interface InitState {
   readonly readyMs: number | null;
   /** Whether this boot has been counted as healthy. */
   readonly healthy: boolean;
+  /**
+   * Since when this boot proves itself; null before it is READY, and in a safe
+   * mode that failed boots led to, which proves nothing.
+   */
+  readonly provingSinceMs: number | null;
+  /** Whether failed boots led to safe mode, and nobody has left it since. */
+  readonly isOnProbation: boolean;
+  /** What is known of faults; null when nobody looks for any. */
+  readonly fdir: FdirState | null;
+  /** When faults are looked for next. */
+  readonly nextFdirMs: number;
+  /** The look for faults that is under way, or null. */
+  readonly look: FaultLook | null;
+  /** Exceptions that nobody caught: since when they are counted, how many. */
+  readonly exceptions: { readonly sinceMs: number; readonly count: number };
   /** What is wrong with the machine, by subject. */
   readonly problems: ReadonlyMap<string, string>;
   /** When the oldest unanswered storage request was made, or null. */
@@ -90,6 +133,8 @@ export type InitEvent =
     readonly kind: "start";
     readonly definitions: readonly ServiceDefinition[];
     readonly safeMode: boolean;
+    /** Whether it is safe mode because earlier boots failed. */
+    readonly isOnProbation?: boolean;
   }
   /** The definitions were read anew, or can't be used, and why. */
   | {
@@ -97,6 +142,15 @@ export type InitEvent =
     readonly definitions: readonly ServiceDefinition[];
     readonly problem: string | null;
   }
+  /** What a look for faults has seen; null when it could see nothing. */
+  | {
+    readonly kind: "fdir-seen";
+    readonly observation: FdirObservation | null;
+  }
+  /** The init itself has changed what faults are judged by. */
+  | { readonly kind: "fdir-expect"; readonly what: "mounts" | "clock" }
+  /** Something threw where nothing may. */
+  | { readonly kind: "internal-error" }
   /** News of a service. */
   | { readonly kind: "supervisor"; readonly event: SupervisorEvent }
   /** A signal that asks for something. */
@@ -154,8 +208,11 @@ export type InitEffect =
     readonly request: HostRequest;
     readonly action: QueryAction;
   }
-  /** Look for anomalies now, and answer with what was found, exactly once. */
-  | { readonly kind: "check-fdir"; readonly request: HostRequest }
+  /** Look for faults, and answer with `fdir-seen`. */
+  | {
+    readonly kind: "fdir-look";
+    readonly subjects: readonly ProcessSubject[];
+  }
   /** Set the mission clock. */
   | { readonly kind: "set-clock"; readonly time: MissionTime }
   /** A service's part of the boot has come to an end, if this is one. */
@@ -176,6 +233,8 @@ export type InitEffect =
   | { readonly kind: "pet" }
   /** This boot is healthy: begin the count of failed boots anew. */
   | { readonly kind: "healthy" }
+  /** Failed boots before this one don't count any more. */
+  | { readonly kind: "forgive-boots" }
   /** READY. */
   | { readonly kind: "ready"; readonly text: string }
   /** The work of a stage of the shutdown. */

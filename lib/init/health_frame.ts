@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { activeAnomalies } from "../fdir/fdir.ts";
 import type { LinkCounters } from "../host/link.ts";
 import { frameToHost } from "../host/requests.ts";
 import { summary } from "../supervisor/supervisor.ts";
@@ -66,8 +67,9 @@ export const MODE_NUMBERS: Readonly<Record<Mode, SystemMode>> = {
  * ```
  */
 export function healthFrame(state: InitState, facts: HealthFacts): Uint8Array {
-  const { supervisor, mode, problems } = state;
+  const { supervisor, mode, problems, fdir } = state;
   const counts = supervisor === null ? null : summary(supervisor);
+  const anomalyCount = fdir === null ? 0 : activeAnomalies(fdir).length;
   const memory = parseMemoryFacts(facts.readProc("meminfo"));
   const { framesIn, framesOut, framesDropped } = facts.link;
   const payload = encodeHealth({
@@ -75,7 +77,7 @@ export function healthFrame(state: InitState, facts: HealthFacts): Uint8Array {
     mode: MODE_NUMBERS[mode],
     servicesRunning: Math.min(255, counts?.running ?? 0),
     servicesFailed: Math.min(255, counts?.failed ?? 0),
-    anomaliesActive: Math.min(255, problems.size),
+    anomaliesActive: Math.min(255, problems.size + anomalyCount),
     memoryAvailableKib: memory.availableKib >>> 0,
     memoryTotalKib: memory.totalKib >>> 0,
     loadHundredths: parseLoad(facts.readProc("loadavg")),

@@ -9,12 +9,12 @@
  * @module
  */
 import { answerFrames, type HostRequest } from "../host/requests.ts";
+import type { FdirObservation, ProcessSubject } from "../fdir/snapshot.ts";
 import type { SignalName } from "../linux/signal_table.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import { issueText } from "../supervisor/schema.ts";
 import { EventSeverity } from "../wire/event.ts";
 import { eventCodes } from "../wire/event_code.ts";
-import { CommandStatus } from "../wire/telecommand.ts";
 import type { MissionTime } from "../wire/time_set.ts";
 import type { BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
@@ -25,11 +25,12 @@ import {
   stepInit,
   whyNotAlive,
 } from "./core.ts";
-import type {
-  InitEffect,
-  InitEvent,
-  InitState,
-  ServiceEffect,
+import {
+  EXCEPTION_STORM_COUNT,
+  type InitEffect,
+  type InitEvent,
+  type InitState,
+  type ServiceEffect,
 } from "./core_types.ts";
 import { healthFrame, MODE_NUMBERS } from "./health_frame.ts";
 import { HostSession } from "./host_session.ts";
@@ -154,7 +155,13 @@ export class Shell {
       ? null
       : (watchdog.timeoutS ?? booted.options.watchdogTimeoutSeconds) * 1000 / 4;
     this.#state = createInit(
-      { healthIntervalMs: HEALTH_INTERVAL_MS, petIntervalMs },
+      {
+        healthIntervalMs: HEALTH_INTERVAL_MS,
+        petIntervalMs,
+        ...(booted.fdir === undefined ? {} : {
+          fdirPolicy: booted.fdir.policy,
+        }),
+      },
       this.#coreNowMs(),
     );
   }
@@ -171,6 +178,14 @@ export class Shell {
    */
   internalError(text: string): void {
     this.#internalErrors++;
+    try {
+      this.#dispatch({ kind: "internal-error" });
+    } catch {
+      // The core itself is broken: nobody else is left to end the machine.
+      if (this.#internalErrors >= EXCEPTION_STORM_COUNT) {
+        this.#machine.end("reboot");
+      }
+    }
     if (this.#internalErrors < this.#nextInternalErrorRecord) return;
     this.#nextInternalErrorRecord = 10 * this.#internalErrors;
     this.#carryOutOne({
@@ -215,6 +230,7 @@ export class Shell {
       kind: "start",
       definitions,
       safeMode: options.safeMode || isSuspicious,
+      isOnProbation: isSuspicious,
     });
   }
 
@@ -289,7 +305,12 @@ export class Shell {
     switch (effect.kind) {
       case "service":
         this.#noteStart(effect.effect);
-        return this.#services.perform(effect.effect);
+        this.#services.perform(effect.effect);
+        // What a bundle needs is mounted before its first start.
+        if (effect.effect.kind === "spawn" && this.#booted.preparer !== null) {
+          this.#dispatch({ kind: "fdir-expect", what: "mounts" });
+        }
+        return;
       case "read-definitions":
         return this.#readDefinitions();
       case "record":
@@ -301,8 +322,8 @@ export class Shell {
         return this.#answer(effect.request, effect.status, effect.result);
       case "query":
         return void this.#queries.ask(effect.request, effect.action);
-      case "check-fdir":
-        return this.#answer(effect.request, CommandStatus.ENOSYS);
+      case "fdir-look":
+        return void this.#look(effect.subjects);
       case "set-clock":
         return this.#setClock(effect.time);
       case "milestone": {
@@ -319,6 +340,8 @@ export class Shell {
         return this.#pet();
       case "healthy":
         return void this.#counter.healthy();
+      case "forgive-boots":
+        return void this.#counter.forgive();
       case "ready":
         return this.#ready(effect.text);
       case "stage":
@@ -339,6 +362,17 @@ export class Shell {
     for (const frame of answerFrames(request, status, result)) {
       this.#host.send(frame, "answer");
     }
+  }
+
+  async #look(subjects: readonly ProcessSubject[]): Promise<void> {
+    let observation: FdirObservation | null = null;
+    try {
+      observation = await this.#booted.fdir?.looker.look(subjects) ?? null;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#log.error(`FDIR: ${text}`);
+    }
+    this.#dispatch({ kind: "fdir-seen", observation });
   }
 
   /** What starts before READY is part of the boot. */

@@ -75,3 +75,25 @@ Deno.test("assembleImage refuses a file in the place of another", () => {
   const files = [{ path: "/init", bytes: bytes("mine"), executable: true }];
   assertThrows(() => assembleImage({ ...PARTS, files }), RangeError, "/init");
 });
+
+Deno.test("assembleImage writes a manifest of all files, as sha256sum would, but not of what mounts cover", () => {
+  const covered = { path: "/tmp/x", bytes: bytes("x"), executable: false };
+  const tree = assembleImage({ ...PARTS, files: [...PARTS.files, covered] });
+  const node = tree.get("/etc/spaceos/manifest");
+  if (node?.kind !== "file") throw new Error("no manifest");
+  const lines = new TextDecoder().decode(node.bytes).trim().split("\n");
+  assertEquals(lines.map((line) => line.slice(66)), [
+    "/bin/tool",
+    "/etc/spaceos/modules",
+    "/etc/spaceos/services.d/x.json",
+    "/init",
+    "/lib/modules/6.1/kernel/a.ko",
+    "/lib/modules/6.1/kernel/b.ko",
+    "/lib64/ld.so",
+  ]);
+  // printf %s tool | sha256sum
+  assertEquals(
+    lines[0]?.slice(0, 66),
+    "7c9bbe5ec9b3fb774e8fa0f54247e93c34ddf8e5d16fe3073420de0ae81a262d  ",
+  );
+});
