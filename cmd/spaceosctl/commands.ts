@@ -5,8 +5,10 @@
  * @module
  */
 
+import { bootChart } from "./boot_chart.ts";
 import type { CommandTable } from "./command.ts";
 import { completionOf } from "./completion.ts";
+import { dashboard } from "./dashboard.ts";
 import { dpGet, dpList } from "./dp.ts";
 import { events } from "./events.ts";
 import { logs } from "./logs.ts";
@@ -16,6 +18,7 @@ import { ping } from "./ping.ts";
 import { send } from "./send.ts";
 import { restart, services, start, stop } from "./services.ts";
 import { status } from "./status.ts";
+import { top } from "./top.ts";
 import { runSwitch } from "./switch.ts";
 
 /** The commands by name. */
@@ -33,6 +36,9 @@ export const COMMANDS: CommandTable = {
   "dp list": dpList,
   "dp get": dpGet,
   ping,
+  "boot-chart": bootChart,
+  top,
+  dashboard,
   poweroff,
   reboot,
   halt,
