@@ -160,3 +160,9 @@ export {
   type ServiceStatusRecord,
 } from "./lib/wire/service_status.ts";
 export { type MissionTime } from "./lib/wire/time_set.ts";
+export {
+  FdirAction,
+  type FdirEntry,
+  FdirFlag,
+  type FdirResult,
+} from "./lib/wire/fdir_result.ts";

@@ -44,6 +44,8 @@ export interface Program {
   readonly permissions: readonly string[];
   /** V8's flags, fixed in the executable. */
   readonly v8Flags: readonly string[];
+  /** Files and folders that it reads beside its modules, put into the executable. */
+  readonly include?: readonly string[];
 }
 
 /**
@@ -87,6 +89,7 @@ export async function compileProgram(
         ...(program.v8Flags.length > 0
           ? [`--v8-flags=${program.v8Flags.join(",")}`]
           : []),
+        ...(program.include ?? []).flatMap((path) => ["--include", path]),
         "--output",
         temporaryPath,
         program.entry,

@@ -17,7 +17,7 @@ const OUTPUT_FOLDER = `${REPOSITORY}/rootfs/out/bin`;
 function programs(): Program[] {
   const make = (
     name: string,
-    rest: Pick<Program, "permissions" | "v8Flags">,
+    rest: Omit<Program, "entry" | "output">,
   ): Program => ({
     entry: `${REPOSITORY}/cmd/${name}/main.ts`,
     output: `${OUTPUT_FOLDER}/${name}`,
@@ -30,7 +30,10 @@ function programs(): Program[] {
       v8Flags: INIT_V8_FLAGS,
     }),
     make("spaceos-disk", forHost),
-    make("spaceosctl", forHost),
+    make("spaceosctl", {
+      ...forHost,
+      include: [`${REPOSITORY}/cmd/spaceosctl/dashboard`],
+    }),
   ];
 }
 

@@ -64,7 +64,9 @@ export function planBoot(phases: readonly PhaseEntry[]): BootPlan {
       ),
       isService,
       start,
-      duration: isRunning(phase) ? end - start : (ends[index] ?? 0) - start,
+      duration: isRunning(phase)
+        ? end - start
+        : Math.min(end - start, seconds(phase.durationMicroseconds)),
       outcome: phase.outcome,
     };
   }).sort((left, right) => left.start - right.start);

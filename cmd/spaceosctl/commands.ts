@@ -11,6 +11,7 @@ import { completionOf } from "./completion.ts";
 import { dashboard } from "./dashboard.ts";
 import { dpGet, dpList } from "./dp.ts";
 import { events } from "./events.ts";
+import { fdirCheck } from "./fdir.ts";
 import { logs } from "./logs.ts";
 import { halt, poweroff, reboot, safeMode, timeSet } from "./machine.ts";
 import { paramGet, paramList, paramSet } from "./param.ts";
@@ -43,6 +44,7 @@ export const COMMANDS: CommandTable = {
   reboot,
   halt,
   "safe-mode": safeMode,
+  "fdir check": fdirCheck,
   "time set": timeSet,
   send,
   switch: {

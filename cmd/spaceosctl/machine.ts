@@ -1,5 +1,5 @@
 /**
- * `spaceosctl poweroff`, `reboot`, `halt`, `safe-mode`, `fdir check`, `time set`:
+ * `spaceosctl poweroff`, `reboot`, `halt`, `safe-mode`, `time set`:
  * what concerns the machine as a whole.
  *
  * @module

@@ -69,7 +69,8 @@ export class Screen {
     if (!this.#isOpen) return;
     const text = lines.map((line, index) =>
       isAll || line !== this.#last[index]
-        ? `\x1b[${index + 1};1H${line}\x1b[0m\x1b[K`
+        // Erased first: behind a full line the cursor is still on its last column.
+        ? `\x1b[${index + 1};1H\x1b[K${line}\x1b[0m`
         : ""
     ).join("");
     this.#last = [...lines];

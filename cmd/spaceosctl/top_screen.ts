@@ -71,13 +71,19 @@ export function topScreen(
   );
   const vms = vmLines(views.slice(0, VM_ROWS_MAX), screen);
   const hidden = views.length - VM_ROWS_MAX;
-  if (hidden > 0) vms.push(paint("faint", `and ${hidden} more VMs`));
+  if (hidden > 0) {
+    vms.push(paint("faint", clip(`and ${hidden} more VMs`, columns)));
+  }
   // Head, VMs, a blank, the services' title, and a blank before the events.
   const room = Math.max(0, rows - vms.length - 4);
   const services = views.flatMap((view) =>
     (view.services ?? []).map((service) => ({ view, service }))
   ).sort((left, right) => rank(left.service) - rank(right.service));
-  const eventRows = Math.min(EVENT_ROWS_MAX, Math.max(0, Math.floor(room / 2)));
+  const eventRows = Math.min(
+    EVENT_ROWS_MAX,
+    Math.floor(room / 2),
+    views.reduce((sum, { events }) => sum + events.length, 0),
+  );
   const pageSize = Math.max(
     1,
     services.length <= room - eventRows ? services.length : room - eventRows,
@@ -144,7 +150,9 @@ function vmLines(
 ): string[] {
   const rows = views.map(({ target, health, services, latencyMs, problem }) => {
     const label = clip(printable(target.label), 16);
-    if (health === null) return [label, problem ?? "waiting for HEALTH"];
+    if (health === null) {
+      return [label, printable(problem ?? "waiting for HEALTH")];
+    }
     const total = services?.length;
     const used = health.memoryTotalKib - health.memoryAvailableKib;
     const percent = health.memoryTotalKib === 0

@@ -30,6 +30,12 @@ import {
   EVENTS_READ_MAX_COUNT,
   type EventsRequest,
 } from "../wire/event_list.ts";
+import {
+  decodeFdirResult,
+  FdirAction,
+  fdirRequestLayout,
+  type FdirResult,
+} from "../wire/fdir_result.ts";
 import { type Frame, FrameType } from "../wire/frame.ts";
 import { decodeHealth, type Health } from "../wire/health.ts";
 import { decodeLog, type LogMessage } from "../wire/log.ts";
@@ -324,6 +330,19 @@ export class HostClient implements AsyncDisposable {
   /** Lets all services run again. */
   async leaveSafeMode(): Promise<void> {
     await this.#channel.command(CommandCode.LEAVE_SAFE_MODE);
+  }
+
+  /**
+   * Has the VM look for anomalies now.
+   *
+   * @param action Whether it only checks, lets go of latched anomalies first,
+   * or takes what it finds for the reference of all later checks.
+   * @returns What it found.
+   */
+  async checkFdir(action: FdirAction = FdirAction.CHECK): Promise<FdirResult> {
+    const wanted = fdirRequestLayout.encode({ action });
+    const result = await this.#channel.command(CommandCode.FDIR_CHECK, wanted);
+    return judged("FDIR_CHECK", () => decodeFdirResult(result));
   }
 
   /**

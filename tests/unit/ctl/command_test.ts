@@ -1,4 +1,9 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { encodeFrameFault } from "../../../lib/wire/error_frame.ts";
 import { EventSeverity } from "../../../lib/wire/event.ts";
 import { FrameType } from "../../../lib/wire/frame.ts";
@@ -370,6 +375,68 @@ Deno.test("spaceosctl send sends anything and shows what comes back", async () =
     const raw = await runCtl(["send", "--raw", "01", "--apid", "1", ...socket]);
     assertEquals(raw.code, 64);
   });
+});
+
+Deno.test("spaceosctl fdir check tells what is wrong, and its exit code whether something is", async () => {
+  await withFakeVm(async (vm) => {
+    const socket = ["--socket", vm.path];
+    const well = await runCtl(["fdir", "check", ...socket]);
+    assertEquals(well.code, 0, well.stderr);
+    assertEquals(well.stdout, "check 3: 2 processes compared, no anomaly\n");
+    vm.anomalies = [{
+      check: 6,
+      flags: 1,
+      sinceMs: 9_000n,
+      subject: "machine",
+      text: "+ evil",
+    }];
+    const ill = await runCtl(["fdir", "check", "--release", ...socket]);
+    assertEquals(ill.code, 1);
+    assertMatch(ill.stdout, /^modules +machine +9.000 s +latched +\+ evil$/m);
+    assertEquals(vm.received.at(-1)?.arguments, Uint8Array.of(1));
+    const json = (await runCtl(["fdir", "check", "-j", ...socket])).json();
+    const { anomalies } = json[0]?.result as { anomalies: unknown[] };
+    assertEquals(anomalies, [{
+      check: "modules",
+      subject: "machine",
+      text: "+ evil",
+      sinceMs: 9000,
+      isLatched: true,
+      isFlapping: false,
+    }]);
+    const both = ["fdir", "check", "--release", "--adopt", ...socket];
+    assertEquals((await runCtl(both)).code, 64);
+  });
+});
+
+Deno.test("spaceosctl completion completes commands, their second words, and options", async () => {
+  const script = (await runCtl(["completion", "bash"])).stdout;
+  const complete = async (...words: string[]) => {
+    const { stdout, success } = await new Deno.Command("bash", {
+      args: [
+        "--norc",
+        "-c",
+        `${script}
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _spaceosctl; printf '%s\\n' "\${COMPREPLY[@]}"`,
+        "bash",
+        "spaceosctl",
+        ...words,
+      ],
+    }).output();
+    assert(success);
+    return new TextDecoder().decode(stdout).trimEnd().split("\n");
+  };
+  assertEquals(await complete("st"), ["status", "start", "stop"]);
+  assertEquals(await complete("param", ""), ["list", "get", "set"]);
+  assertEquals(await complete("--socket", "x", "safe-mode", ""), ["on", "off"]);
+  assertEquals(await complete("events", "--f"), ["--follow"]);
+  assertEquals(await complete("param", "set", "--u"), ["--u32", "--u64"]);
+  for (const shell of ["zsh", "fish"]) {
+    const text = (await runCtl(["completion", shell])).stdout;
+    for (const word of ["boot-chart", "fdir", "follow"]) {
+      assertStringIncludes(text, word);
+    }
+  }
 });
 
 Deno.test("spaceosctl ends with a code for each way in which a VM can fail", async () => {

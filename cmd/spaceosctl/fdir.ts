@@ -1,0 +1,98 @@
+/**
+ * `spaceosctl fdir check`: has the VM look for anomalies now.
+ *
+ * @module
+ */
+
+import { CHECK_CODES } from "../../lib/fdir/checks.ts";
+import {
+  FdirAction,
+  type FdirEntry,
+  FdirFlag,
+} from "../../lib/wire/fdir_result.ts";
+import { toHex } from "../../lib/wire/hex.ts";
+import { usageError } from "../spaceos-disk/exit_code.ts";
+import type { Arguments } from "../spaceos-disk/options.ts";
+import { printable } from "../spaceos-disk/output.ts";
+import type { VmCommand } from "./command.ts";
+import { ExitCode } from "./exit_code.ts";
+import { showMilliseconds } from "./text.ts";
+
+const CHECK_NAMES = new Map<number, string>(
+  Object.entries(CHECK_CODES).map(([name, code]) => [code, name]),
+);
+
+/** The subcommand `fdir check`. */
+export const fdirCheck: VmCommand = {
+  scope: "vm",
+  summary: "look for anomalies now",
+  operands: [],
+  options: {
+    release: { help: "let go of latched anomalies first" },
+    adopt: { help: "take what is found for the reference of later checks" },
+  },
+  json:
+    `{"checks", "compared", "anomalyCount", "anomalies": [{"check", "subject",
+"text", "sinceMs", "isLatched", "isFlapping"}], "mappingsDigest",
+"seccompDigest", "cgroupDigest"}; "anomalies" has as many as there was room for`,
+  details:
+    `Exits with ${ExitCode.OK} if there is no anomaly, else with ${ExitCode.ATTENTION}. What is wrong in truth is found
+again after --release.`,
+  check: (args) => void actionOf(args),
+  run: async ({ client, args, tell, columns, paint }) => {
+    const found = await client.checkFdir(actionOf(args));
+    const { anomalies, anomalyCount, checks, compared } = found;
+    const head = `check ${checks}: ${compared} processes compared, ${
+      anomalyCount === 0 ? "no anomaly" : `${anomalyCount} anomalies`
+    }`;
+    const [title = "", ...lines] = columns([
+      ["CHECK", "SUBJECT", "SINCE", "FLAGS", "WHAT"],
+      ...anomalies.map((entry) => [
+        checkName(entry.check),
+        printable(entry.subject),
+        showMilliseconds(entry.sinceMs),
+        flagNames(entry).join(",") || "-",
+        printable(entry.text),
+      ]),
+    ]);
+    const hidden = anomalyCount - anomalies.length;
+    tell({
+      checks,
+      compared,
+      anomalyCount,
+      anomalies: anomalies.map((entry) => ({
+        check: checkName(entry.check),
+        subject: entry.subject,
+        text: entry.text,
+        sinceMs: entry.sinceMs,
+        isLatched: (entry.flags & FdirFlag.LATCHED) !== 0,
+        isFlapping: (entry.flags & FdirFlag.FLAPPING) !== 0,
+      })),
+      mappingsDigest: toHex(found.mappingsDigest),
+      seccompDigest: toHex(found.seccompDigest),
+      cgroupDigest: toHex(found.cgroupDigest),
+    }, [
+      paint(anomalyCount === 0 ? "good" : "bad", head),
+      ...(anomalies.length > 0 ? [paint("faint", title), ...lines] : []),
+      ...(hidden > 0 ? [paint("faint", `and ${hidden} more`)] : []),
+    ]);
+    return anomalyCount === 0 ? ExitCode.OK : ExitCode.ATTENTION;
+  },
+};
+
+function actionOf(args: Arguments): FdirAction {
+  if (args.has("release") && args.has("adopt")) {
+    throw usageError("fdir check: expected at most one of --release, --adopt");
+  }
+  if (args.has("adopt")) return FdirAction.ADOPT;
+  return args.has("release") ? FdirAction.RELEASE : FdirAction.CHECK;
+}
+
+function checkName(code: number): string {
+  return CHECK_NAMES.get(code) ?? String(code);
+}
+
+function flagNames({ flags }: FdirEntry): string[] {
+  return Object.entries(FdirFlag).filter(([, bit]) => (flags & bit) !== 0)
+    .map(([name]) => name.toLowerCase());
+}
