@@ -6,6 +6,8 @@
  * @module
  */
 
+import { readControl } from "../linux/control_file.ts";
+
 /** The name of the port that the host link uses (formats.md, "Frame"). */
 export const HOST_PORT_NAME = "ipc";
 
@@ -76,7 +78,7 @@ function list(path: string): string[] {
 
 function readName(path: string): string | undefined {
   try {
-    return Deno.readTextFileSync(path).trim();
+    return readControl(path).trim();
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { readControl, writeControl } from "../linux/control_file.ts";
 import { SystemError } from "../linux/error.ts";
 import { close, open, status } from "../linux/file.ts";
 import { mapShared } from "../linux/memory_map.ts";
@@ -40,7 +41,7 @@ export function findSharedMemory(
     ) continue;
     try {
       // No driver has claimed it, so nobody has switched its memory on.
-      Deno.writeTextFileSync(`${device}/enable`, "1");
+      writeControl(`${device}/enable`, "1");
     } catch {
       // Then mapping it says what is wrong.
     }
@@ -105,7 +106,7 @@ function names(folder: string): string[] {
 
 function attribute(path: string): string | undefined {
   try {
-    return Deno.readTextFileSync(path).trim();
+    return readControl(path).trim();
   } catch {
     return undefined;
   }

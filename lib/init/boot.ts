@@ -14,6 +14,7 @@ import {
   type ManifestEntry,
   parseManifest,
 } from "../fdir/manifest.ts";
+import { readControl } from "../linux/control_file.ts";
 import {
   CGROUP_FILESYSTEMS,
   type Filesystem,
@@ -335,7 +336,7 @@ function readManifest(log: Log): readonly ManifestEntry[] | null {
 }
 
 function readCommandLine(): BootOptions {
-  return parseCommandLine(Deno.readTextFileSync("/proc/cmdline"));
+  return parseCommandLine(readControl("/proc/cmdline"));
 }
 
 function startWatchdog(options: BootOptions, log: Log): Watchdog | undefined {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { readControl } from "../linux/control_file.ts";
 import { type ResourceLimit, setLimit } from "../linux/resource_limit.ts";
 
 /** Enough for every service that definitions allow, with room to spare. */
@@ -50,7 +51,7 @@ export function parseDescriptorLimit(text: string): ResourceLimit | null {
  */
 export function raiseDescriptorLimit(): ResourceLimit | null {
   try {
-    const text = Deno.readTextFileSync("/proc/self/limits");
+    const text = readControl("/proc/self/limits");
     const before = parseDescriptorLimit(text);
     if (before === null || before.soft >= DESCRIPTOR_LIMIT) return null;
     const hard = Math.max(before.hard, DESCRIPTOR_LIMIT);

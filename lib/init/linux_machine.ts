@@ -7,6 +7,7 @@
 import { HostLink, type LinkEvents } from "../host/link.ts";
 import { findPort, HOST_PORT_NAME } from "../host/ports.ts";
 import { boottimeMs, realtimeMs, setRealtime } from "../linux/clock.ts";
+import { readControl } from "../linux/control_file.ts";
 import { Poller } from "../linux/poller.ts";
 import {
   type ChildExit,
@@ -74,7 +75,7 @@ export class LinuxMachine implements Machine {
   /** See {@linkcode Machine.readProc}. */
   readProc(name: string): string {
     try {
-      return Deno.readTextFileSync(`/proc/${name}`);
+      return readControl(`/proc/${name}`);
     } catch {
       return "";
     }

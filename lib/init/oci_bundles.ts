@@ -8,6 +8,7 @@
  * @module
  */
 import { SystemError } from "../linux/error.ts";
+import { makeDirectories } from "../linux/file_tree.ts";
 import { mount, type MountOptions, readMounts } from "../linux/mount.ts";
 import {
   type OciBundle,
@@ -211,7 +212,7 @@ export interface PreparationCalls {
 }
 
 const KERNEL: PreparationCalls = {
-  makeDirectory: (path) => Deno.mkdirSync(path, { recursive: true }),
+  makeDirectory: (path) => makeDirectories(path, 0o755),
   mount,
 };
 

@@ -7,6 +7,11 @@
  * @module
  */
 import { close, pipe, read } from "../linux/file.ts";
+import {
+  changeOwner,
+  makeDirectories,
+  removeFile,
+} from "../linux/file_tree.ts";
 import type { Poller } from "../linux/poller.ts";
 import { bindDatagramSocket, receiveDatagram } from "../linux/socket.ts";
 import type { SupervisorEvent } from "../supervisor/supervisor_types.ts";
@@ -88,11 +93,11 @@ export class ServiceNotify {
    * @throws {SystemError} If it can't be made.
    */
   openSocket(owner: NotifyOwner, userId: number, groupId: number): string {
-    Deno.mkdirSync(SOCKET_DIRECTORY, { recursive: true, mode: 0o755 });
+    makeDirectories(SOCKET_DIRECTORY, 0o755);
     // The number keeps paths apart; the name would not fit 107 bytes always.
     const path = `${SOCKET_DIRECTORY}/${owner.instance}`;
     const socket = bindDatagramSocket(path);
-    Deno.chownSync(path, userId, groupId);
+    changeOwner(path, userId, groupId);
     const take = () => {
       for (let taken = 0; taken < DATAGRAM_BATCH; taken++) {
         const datagram = receiveDatagram(socket, this.#buffer);
@@ -105,7 +110,7 @@ export class ServiceNotify {
     };
     const end = () => {
       close(socket);
-      Deno.removeSync(path);
+      removeFile(path);
     };
     this.#open(owner, socket, { take, close: end });
     return path;
@@ -120,7 +125,7 @@ export class ServiceNotify {
   clearPath(path: string): void {
     try {
       const { isFile, isSocket } = Deno.lstatSync(path);
-      if (isFile || isSocket) Deno.removeSync(path);
+      if (isFile || isSocket) removeFile(path);
     } catch {
       // It is not there, which is what was wanted.
     }

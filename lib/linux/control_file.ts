@@ -48,15 +48,35 @@ export function writeControl(path: string, text: string): void {
  * ```
  */
 export function readControl(path: string): string {
+  return new TextDecoder().decode(readControlBytes(path));
+}
+
+/**
+ * Reads such a file whole, as bytes.
+ *
+ * @param path The file.
+ * @throws {SystemError} With the path.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { readControlBytes } from "./control_file.ts";
+ *
+ * assert(readControlBytes("/proc/self/cmdline").includes(0));
+ * ```
+ */
+export function readControlBytes(path: string): Uint8Array {
   const descriptor = open(path);
   try {
-    const decoder = new TextDecoder();
-    const buffer = new Uint8Array(4096);
-    let text = "";
-    for (;;) {
-      const count = read(descriptor, buffer) ?? 0;
-      if (count === 0) return text;
-      text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    let bytes = new Uint8Array(4096);
+    for (let filled = 0;;) {
+      const count = read(descriptor, bytes.subarray(filled)) ?? 0;
+      filled += count;
+      if (count === 0) return bytes.subarray(0, filled);
+      if (filled < bytes.length) continue;
+      const larger = new Uint8Array(2 * bytes.length);
+      larger.set(bytes);
+      bytes = larger;
     }
   } catch (error) {
     throw named(error, path);

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { readControlBytes } from "./control_file.ts";
+
 /**
  * The entries `NAME=value` as the kernel gave them, from `/proc/self/environ`.
  *
@@ -24,7 +26,7 @@
 export function initialEnvironment(): Uint8Array[] {
   let bytes: Uint8Array;
   try {
-    bytes = Deno.readFileSync("/proc/self/environ");
+    bytes = readControlBytes("/proc/self/environ");
   } catch {
     const encoder = new TextEncoder();
     return Object.entries(Deno.env.toObject())

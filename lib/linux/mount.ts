@@ -6,6 +6,7 @@
  * @module
  */
 
+import { readControl } from "./control_file.ts";
 import { SystemError } from "./error.ts";
 import { cString } from "./c_string.ts";
 import { check, libc } from "./libc.ts";
@@ -334,7 +335,7 @@ export interface MountEntry {
  * Reads what is mounted, in the order of mounting.
  *
  * @param path The file to read, default `/proc/self/mountinfo`.
- * @throws {Deno.errors.NotFound} When /proc is not mounted.
+ * @throws {SystemError} ENOENT when /proc is not mounted.
  *
  * @example
  * ```ts
@@ -345,7 +346,7 @@ export interface MountEntry {
  * ```
  */
 export function readMounts(path = "/proc/self/mountinfo"): MountEntry[] {
-  return parseMounts(Deno.readTextFileSync(path));
+  return parseMounts(readControl(path));
 }
 
 /**

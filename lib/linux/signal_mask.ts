@@ -6,6 +6,7 @@
  * @module
  */
 
+import { readControl } from "./control_file.ts";
 import { check, libc } from "./libc.ts";
 
 /** SIGPIPE, and glibc's own. */
@@ -39,7 +40,7 @@ export interface SignalState {
 export function readSignalState(): SignalState {
   let text: string;
   try {
-    text = Deno.readTextFileSync("/proc/thread-self/status");
+    text = readControl("/proc/thread-self/status");
   } catch {
     return { blocked: [], ignored: [] };
   }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { readControl } from "./control_file.ts";
 import { SystemError } from "./error.ts";
 import { ioctl } from "./file.ts";
 import { check, checkRetry, libc } from "./libc.ts";
@@ -194,7 +195,7 @@ export function isOrphanedGroup(): boolean {
 
 function parentOf(pid: number): number | undefined {
   try {
-    const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    const text = readControl(`/proc/${pid}/stat`);
     // The name, in parentheses, may hold anything; fields go on after the last.
     return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]);
   } catch {

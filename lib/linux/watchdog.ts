@@ -6,6 +6,7 @@
  * @module
  */
 
+import { readControl } from "./control_file.ts";
 import { SystemError } from "./error.ts";
 import { close, ioctl, open, write } from "./file.ts";
 
@@ -233,7 +234,7 @@ function readNoWayOut(path: string): boolean | undefined {
   const name = path.slice(path.lastIndexOf("/") + 1);
   const device = name === "watchdog" ? "watchdog0" : name;
   try {
-    return Deno.readTextFileSync(`/sys/class/watchdog/${device}/nowayout`)
+    return readControl(`/sys/class/watchdog/${device}/nowayout`)
       .trim() === "1";
   } catch {
     return undefined;

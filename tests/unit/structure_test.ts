@@ -121,6 +121,31 @@ Deno.test("only lib/linux calls C, and nothing in lib spawns through the runtime
   assertEquals(wrong, []);
 });
 
+Deno.test("the init does through lib/linux what its executable has no permission for", () => {
+  // rootfs/compile.ts, INIT_PERMISSIONS: no writing, no children, no questions
+  // about the system; and no file of /proc or /sys can be opened, so that what
+  // opens files through the runtime is listed here.
+  const refused =
+    /Deno\.((mkdir|write|writeTextFile|writeFile|remove|chown|chmod|create|rename|symlink|link|truncate|utime|copyFile|makeTempFile|makeTempDir)(Sync)?|umask|Command|kill|listen|connect|hostname|uid|gid|osRelease|loadavg|systemMemoryInfo|networkInterfaces)\b/;
+  const opening = /Deno\.(open|readFile|readTextFile)(Sync)?\b/;
+  const opensConfiguration = [
+    "lib/linux/module.ts",
+    "lib/linux/user_database.ts",
+  ];
+  // The switch and the client are parts of programs for the host.
+  const isForHost = (path: string) =>
+    /^lib\/host\/(switch|client|host_channel)/.test(path);
+  const wrong = [...filesBelow("lib/"), ...filesBelow("cmd/spaceos-init/")]
+    .filter((path) => !isForHost(path))
+    .filter((path) => {
+      const url = new URL(path, ROOT);
+      const text = withoutComments(Deno.readTextFileSync(url));
+      return refused.test(text) ||
+        opening.test(text) && !opensConfiguration.includes(path);
+    });
+  assertEquals(wrong, []);
+});
+
 Deno.test("what decides reads no clock, no file and no chance", () => {
   const wrong = filesBelow("lib/").filter((path) =>
     PURE_FILES.includes(path) || path.startsWith("lib/supervisor/")

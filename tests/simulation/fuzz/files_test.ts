@@ -64,7 +64,7 @@ const WORDS: readonly string[] = [
 
 /** A value of a shape, or nearly. */
 function drawShape(random: Random, shape: Shape, depth = 0): unknown {
-  if (random.chance(1, 40) || depth > 8) return drawAnything(random);
+  if (random.chance(1, 150) || depth > 8) return drawAnything(random);
   switch (shape.kind) {
     case "boolean":
       return random.chance(1, 2);
@@ -119,7 +119,7 @@ function drawFields(
   const result: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(fields)) {
     const isNeeded = !("fallback" in field);
-    if (!random.chance(isNeeded ? 19 : 4, 20)) continue;
+    if (!random.chance(isNeeded ? 39 : 4, 40)) continue;
     result[key] = drawShape(random, field.shape, depth);
   }
   return result;
