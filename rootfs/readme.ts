@@ -2,9 +2,11 @@
  * Keeps the README in step with the code: the parts between
  * `<!-- generated: NAME -->` and `<!-- end of NAME -->` are written from the
  * tables that the programs themselves use. `deno task readme` writes them, and
- * a test fails where they are stale. It imports lib/wire, lib/supervisor and
- * rootfs/toolchain.
+ * a test fails where they are stale. It imports the rooms of lib that
+ * have tables, and rootfs/toolchain.
  */
+import { formatCommandTable } from "../lib/host/commands.ts";
+import { formatParameterTable } from "../lib/init/config.ts";
 import { definitionReference } from "../lib/supervisor/definition.ts";
 import { drawLayout } from "../lib/wire/diagram.ts";
 import { EventSeverity } from "../lib/wire/event.ts";
@@ -33,8 +35,10 @@ function events(): string {
 
 /** What is generated, by the name that stands in the markers. */
 export const GENERATED_PARTS: Readonly<Record<string, () => string>> = {
+  commands: formatCommandTable,
   configuration: definitionReference,
   events,
+  parameters: formatParameterTable,
   superblock: () =>
     `\`\`\`text\n${drawLayout(superblockLayout.describe())}\n\`\`\`\n`,
 };

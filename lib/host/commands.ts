@@ -68,7 +68,7 @@ export type HostAction =
 /**
  * What must be there for a command, and the status that refuses it otherwise.
  *
- * - `nothing`: it is carried out always, also when the link is busy.
+ * - `nothing`: it is carried out always.
  * - `services`: the boot has come to the services, else `EBUSY`.
  * - `operation`: the same, and no shutdown is under way, else `EBUSY`.
  * - `volume`: there is a volume, else `ENODEV`.
@@ -98,6 +98,8 @@ export interface HostCommand {
   readonly answeredBy: CommandAnswerer;
   /** What must be there. */
   readonly needs: CommandNeed;
+  /** Whether it is carried out also while the host is owed many answers. */
+  readonly isUrgent: boolean;
   /** The statuses besides OK and that of `needs`. */
   readonly refusals: readonly (keyof typeof CommandStatus)[];
   /** The layout of its result, in words. */
@@ -138,6 +140,7 @@ const controlled = (command: "start" | "stop" | "restart") => ({
   arguments: NAME,
   answeredBy: "core",
   needs: "operation",
+  isUrgent: false,
   refusals: ["EINVAL", "ENOENT"],
   result: NOTHING,
   read: named((service) => ({ kind: "service", command, service })),
@@ -161,6 +164,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: `0..${ANSWER_RESULT_MAX_BYTES} bytes`,
     answeredBy: "core",
     needs: "nothing",
+    isUrgent: false,
     refusals: ["EMSGSIZE"],
     result: "the same bytes",
     read: (payload) =>
@@ -175,6 +179,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: NOTHING,
     answeredBy: "core",
     needs: "nothing",
+    isUrgent: true,
     refusals: ["EINVAL"],
     result: NOTHING,
     read: plain({ kind: "power", action: "poweroff" }),
@@ -186,6 +191,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: NOTHING,
     answeredBy: "core",
     needs: "nothing",
+    isUrgent: true,
     refusals: ["EINVAL"],
     result: NOTHING,
     read: plain({ kind: "power", action: "reboot" }),
@@ -197,6 +203,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: NOTHING,
     answeredBy: "core",
     needs: "nothing",
+    isUrgent: true,
     refusals: ["EINVAL"],
     result: NOTHING,
     read: plain({ kind: "power", action: "halt" }),
@@ -226,6 +233,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: FIRST,
     answeredBy: "core",
     needs: "services",
+    isUrgent: false,
     refusals: ["EINVAL"],
     result: "`service_list.ts`",
     read: (bytes) => ({
@@ -240,6 +248,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: NAME,
     answeredBy: "core",
     needs: "services",
+    isUrgent: false,
     refusals: ["EINVAL", "ENOENT"],
     result: "`service_status.ts`",
     read: named((service) => ({ kind: "service-status", service })),
@@ -251,6 +260,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: "u64 first sequence number wanted, u16 most records, 1..96",
     answeredBy: "volume",
     needs: "volume",
+    isUrgent: false,
     refusals: ["EINVAL"],
     result: "`event_list.ts`",
     read: (bytes) => ({
@@ -265,6 +275,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: NOTHING,
     answeredBy: "core",
     needs: "operation",
+    isUrgent: false,
     refusals: ["EINVAL"],
     result: NOTHING,
     read: plain({ kind: "safe-mode", isOn: true }),
@@ -276,6 +287,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: NOTHING,
     answeredBy: "core",
     needs: "operation",
+    isUrgent: false,
     refusals: ["EINVAL"],
     result: NOTHING,
     read: plain({ kind: "safe-mode", isOn: false }),
@@ -288,6 +300,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
       "nothing, or u8: 0 check, 1 release latched anomalies, 2 adopt what is found as the reference",
     answeredBy: "fdir",
     needs: "operation",
+    isUrgent: false,
     refusals: ["EINVAL", "ENODEV", "EAGAIN", "EIO", "ETIMEDOUT"],
     result: "what was found",
     read: (bytes) => ({
@@ -302,6 +315,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: "u64 mission seconds, u32 nanoseconds",
     answeredBy: "clock",
     needs: "nothing",
+    isUrgent: false,
     refusals: ["EINVAL"],
     result: NOTHING,
     read: (bytes) => {
@@ -317,6 +331,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: "u8 1 to begin or 0 to end, then a name, or nothing for all",
     answeredBy: "log",
     needs: "nothing",
+    isUrgent: false,
     refusals: ["EINVAL"],
     result: NOTHING,
     read: readFollow,
@@ -328,6 +343,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: FIRST,
     answeredBy: "timeline",
     needs: "nothing",
+    isUrgent: false,
     refusals: ["EINVAL"],
     result: "`boot_timeline.ts`",
     read: (bytes) => ({
@@ -342,6 +358,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     arguments: FIRST,
     answeredBy: "volume",
     needs: "volume",
+    isUrgent: false,
     refusals: ["EINVAL", ...VOLUME_REFUSALS],
     result: "`data_product_list.ts`",
     read: (bytes) => ({
@@ -357,6 +374,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
       `u32 offset, u32 most bytes, 1..${DATA_PRODUCT_PIECE_MAX_BYTES}, u8 length of the name, the name`,
     answeredBy: "volume",
     needs: "volume",
+    isUrgent: false,
     refusals: ["EINVAL", "ENOENT", ...VOLUME_REFUSALS],
     result: "`data_product_read.ts`",
     read: (bytes) => ({
@@ -462,5 +480,5 @@ export function formatCommandTable(): string {
     ];
     return `| ${cells.join(" | ")} |`;
   });
-  return [...head, ...rows].join("\n");
+  return `${[...head, ...rows].join("\n")}\n`;
 }

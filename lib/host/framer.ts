@@ -4,7 +4,43 @@
  *
  * @module
  */
-import { FRAME_SIZE_BYTES } from "../wire/frame.ts";
+import {
+  Apid,
+  FRAME_PAYLOAD_MAX_BYTES,
+  FRAME_SIZE_BYTES,
+  FRAME_VERSION,
+  FrameType,
+} from "../wire/frame.ts";
+
+/** The bytes of a frame's head. */
+const HEAD_BYTES = FRAME_SIZE_BYTES - FRAME_PAYLOAD_MAX_BYTES;
+
+const TYPES: ReadonlySet<number> = new Set(Object.values(FrameType));
+
+/**
+ * Whether bytes begin with the head of a frame of the host's: every field in
+ * its range, and the host's id. Of random pieces one in three million million
+ * does.
+ *
+ * @param bytes A piece of the stream.
+ * @returns False also for a piece that is shorter than a head.
+ *
+ * @example
+ * ```ts
+ * import { beginsFrame } from "./framer.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * assertEquals(beginsFrame(Uint8Array.of(1, 2, 0, 0, 0, 4, 0, 0)), true);
+ * assertEquals(beginsFrame(Uint8Array.of(1, 2, 0, 0, 0, 249, 0, 0)), false);
+ * ```
+ */
+export function beginsFrame(bytes: Uint8Array): boolean {
+  if (bytes.length < HEAD_BYTES || bytes[0] !== FRAME_VERSION) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES);
+  return TYPES.has(view.getUint8(1)) && view.getUint16(2) === Apid.HOST &&
+    view.getUint16(4) <= FRAME_PAYLOAD_MAX_BYTES &&
+    view.getUint16(6) <= Apid.LAST;
+}
 
 /**
  * Collects bytes as they come and hands out whole frames. It holds one frame

@@ -1,22 +1,31 @@
 /**
  * The link to the host: whole frames in both directions over one virtio-serial
  * port, for ever, whatever the host does. The host may be away (the port then
- * reports a hang-up all the time), come and go in the middle of a frame, or
- * stop reading. Imports `linux`, `wire` and the framer.
+ * reports a hang-up all the time), come and go in the middle of a frame, stop
+ * reading, or write without end. Imports `linux`, `wire` and this room.
  *
- * Frames wait in a bounded queue. When it is full, the oldest telemetry makes
- * room, and then the newest answer is refused: an answer that was queued is
- * never dropped.
+ * - Frames wait in a `FrameQueue`, whose lanes are bounded.
+ * - What is read in one turn is bounded; then the others have theirs.
+ * - A host that is owed many ERROR frames is read no further until it has
+ *   taken some, but for a batch each {@linkcode STALL_MS}: so one that reads
+ *   gets an ERROR for each bad frame, and one that does not can still command.
+ * - A frame that has begun and does not end is discarded at hang-up, and also
+ *   when another host's first frame follows it: a hang-up that lasts less than
+ *   a moment is not reported, but the kernel never joins what two connections
+ *   sent, so a piece that begins with a frame's head begins a frame.
  *
  * @module
  */
 import { close, open, read, write } from "../linux/file.ts";
 import type { Poller, PollEvents } from "../linux/poller.ts";
 import { FRAME_SIZE_BYTES } from "../wire/frame.ts";
-import { Framer } from "./framer.ts";
-
-/** Frames that may wait for the host. */
-export const QUEUE_CAPACITY_FRAMES = 256;
+import {
+  type FrameLane,
+  FrameQueue,
+  LANE_CAPACITY_FRAMES,
+  type QueuedFrame,
+} from "./frame_queue.ts";
+import { beginsFrame, Framer } from "./framer.ts";
 
 /** Reads in one go; then the other descriptors have their turn. */
 const READ_BATCH = 16;
@@ -25,10 +34,10 @@ const READ_BATCH = 16;
 const READ_BUFFER_BYTES = 4096;
 
 /** Frames of one write: each write to a port interrupts the host. */
-const WRITE_FRAMES = 16;
+const WRITE_BATCH_FRAMES = 16;
 
-/** What a frame is worth when the queue is full. */
-export type FramePriority = "answer" | "telemetry";
+/** How long a host that takes no ERROR frames waits for its next batch to be read. */
+export const STALL_MS = 100;
 
 /** The counters of a link; each starts at 0 when the link is opened. */
 export interface LinkCounters {
@@ -36,7 +45,7 @@ export interface LinkCounters {
   readonly framesIn: number;
   /** Whole frames written. */
   readonly framesOut: number;
-  /** Frames that the queue had no room for. */
+  /** Frames that the queue had no room for, or whose reader went away. */
   readonly framesDropped: number;
 }
 
@@ -46,6 +55,8 @@ export interface LinkEvents {
   readonly onFrame: (frame: Uint8Array) => void;
   /** The host opened its end, or closed it. */
   readonly onConnected: (isConnected: boolean) => void;
+  /** The host has taken frames: there is room for more. */
+  readonly onRoom?: () => void;
 }
 
 /** What a link needs of its port; nothing of it waits. */
@@ -92,27 +103,23 @@ function descriptorPort(descriptor: number, poller: Poller): LinkPort {
   };
 }
 
-interface Queued {
-  readonly frame: Uint8Array;
-  readonly priority: FramePriority;
-}
-
 /** One open port. */
 export class HostLink {
   readonly #port: LinkPort;
   readonly #events: LinkEvents;
   readonly #framer = new Framer();
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
-  #queue: Queued[] = [];
-  /** Frames that are under way, from the first byte that is not written yet. */
-  readonly #output = new Uint8Array(WRITE_FRAMES * FRAME_SIZE_BYTES);
-  #outputStart = 0;
-  #outputEnd = 0;
+  readonly #queue = new FrameQueue();
+  /** The frames under way, and how many of their bytes are written. */
+  #batch: QueuedFrame[] = [];
+  readonly #batchBytes = new Uint8Array(WRITE_BATCH_FRAMES * FRAME_SIZE_BYTES);
+  #writtenBytes = 0;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
   #isReceiving = false;
   #isConnected = false;
+  #isClosed = false;
   #framesIn = 0;
   #framesOut = 0;
-  #framesDropped = 0;
 
   /**
    * Begins to listen.
@@ -175,82 +182,131 @@ export class HostLink {
     return {
       framesIn: this.#framesIn,
       framesOut: this.#framesOut,
-      framesDropped: this.#framesDropped,
+      framesDropped: this.#queue.droppedFrames,
     };
+  }
+
+  /**
+   * How many more frames a lane holds now.
+   *
+   * @param lane The lane.
+   * @returns 0 to its capacity.
+   */
+  room(lane: FrameLane): number {
+    return LANE_CAPACITY_FRAMES[lane] - this.#queue.waiting(lane);
   }
 
   /**
    * Sends a frame now, or as soon as the host takes it.
    *
    * @param frame 256 bytes; must not be changed afterwards.
-   * @param priority Whether it may make room for others.
+   * @param lane What it is worth.
    * @returns Whether it was taken.
    */
-  send(frame: Uint8Array, priority: FramePriority): boolean {
-    if (this.#queue.length >= QUEUE_CAPACITY_FRAMES && !this.#makeRoom()) {
-      this.#framesDropped++;
-      return false;
-    }
-    this.#queue.push({ frame, priority });
+  send(frame: Uint8Array, lane: FrameLane): boolean {
+    const isTaken = this.#queue.push(frame, lane);
     // The answers to what is being read leave together.
-    if (!this.#isReceiving || this.#queue.length >= WRITE_FRAMES) this.#flush();
-    return true;
+    if (!this.#isReceiving || this.#waiting() >= WRITE_BATCH_FRAMES) {
+      this.#flush();
+    }
+    return isTaken;
   }
 
   /** Closes the port. What waits is lost. */
   close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#stallTimer);
     this.#port.close();
-    this.#queue = [];
-  }
-
-  /** Gives up the oldest telemetry that is not under way; says whether it could. */
-  #makeRoom(): boolean {
-    const index = this.#queue.findIndex(({ priority }) =>
-      priority === "telemetry"
-    );
-    if (index === -1) return false;
-    this.#queue.splice(index, 1);
-    this.#framesDropped++;
-    return true;
   }
 
   #onPolled(polled: PollEvents): void {
     if (!polled.hangup) this.#connected(true);
+    this.#flush();
+    this.#takeTurn(polled.hangup);
+  }
+
+  /** Reads for a while, answers, and sees to it that the rest is read later. */
+  #takeTurn(hasHungUp: boolean, isForced = false): void {
     this.#isReceiving = true;
-    let isMore: boolean;
+    let outcome: "empty" | "more" | "stalled";
     try {
-      isMore = this.#receive();
+      outcome = this.#receive(isForced);
     } finally {
       this.#isReceiving = false;
     }
     // What a host sent before it hung up is taken first.
-    if (polled.hangup && !isMore) this.#hangUp();
+    if (hasHungUp && outcome === "empty") this.#hangUp();
     this.#flush();
-    // Only changes are reported: what was left unread must be asked for.
-    if (isMore) this.#port.rearm();
+    const mayGoOn = outcome === "stalled" && this.#hasErrorRoom();
+    this.#goOn(mayGoOn ? "more" : outcome);
   }
 
-  /** Reads for a while; says whether there may be more. */
-  #receive(): boolean {
+  /** Sees to it that what was left unread is read, now or later. */
+  #goOn(outcome: "empty" | "more" | "stalled"): void {
+    if (this.#isClosed || outcome === "empty") return;
+    // Only changes are reported: what was left must be asked for.
+    if (outcome === "more") return this.#port.rearm();
+    this.#stallTimer ??= setTimeout(() => {
+      this.#stallTimer = undefined;
+      this.#takeTurn(false, true);
+    }, STALL_MS);
+  }
+
+  /** Reads for a while. */
+  #receive(isForced: boolean): "empty" | "more" | "stalled" {
     for (let reads = 0; reads < READ_BATCH; reads++) {
-      const count = this.#port.read(this.#buffer);
-      if (count === null) return false;
+      const mayRead = isForced ? reads === 0 : this.#hasErrorRoom();
+      if (!mayRead) return "stalled";
+      const count = this.#read();
+      if (count === null) return "empty";
       if (count === 0) {
         this.#hangUp();
-        return false;
+        return "empty";
       }
-      this.#framer.push(this.#buffer.subarray(0, count), (frame) => {
+      const piece = this.#buffer.subarray(0, count);
+      if (this.#framer.pendingBytes > 0 && beginsFrame(piece)) {
+        this.#framer.reset();
+      }
+      this.#framer.push(piece, (frame) => {
         this.#framesIn++;
         this.#events.onFrame(frame);
       });
+      if (this.#isClosed) return "empty";
     }
-    return true;
+    return "more";
+  }
+
+  /** Frames that wait, in all lanes. */
+  #waiting(): number {
+    return this.#queue.waiting("answer") + this.#queue.waiting("error") +
+      this.#queue.waiting("telemetry");
+  }
+
+  #read(): number | null {
+    try {
+      return this.#port.read(this.#buffer);
+    } catch {
+      // The port is gone, as a hang-up is: whatever comes is reported.
+      return 0;
+    }
+  }
+
+  /** Whether each frame of one more read could be answered with an ERROR. */
+  #hasErrorRoom(): boolean {
+    return this.room("error") >= READ_BUFFER_BYTES / FRAME_SIZE_BYTES;
   }
 
   #hangUp(): void {
+    // The first that a host writes may come before the news that it is there:
+    // what looks like a hang-up then is none.
+    if (!this.#isConnected) return;
     this.#framer.reset();
     // The host's next life begins with a whole frame, too.
-    this.#outputStart -= this.#outputStart % FRAME_SIZE_BYTES;
+    this.#queue.dropAnswers();
+    const sent = Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES);
+    this.#queue.restore(this.#batch.slice(sent));
+    this.#batch = [];
+    this.#writtenBytes = 0;
     this.#connected(false);
   }
 
@@ -261,36 +317,53 @@ export class HostLink {
   }
 
   #flush(): void {
-    for (;;) {
-      if (this.#outputStart === this.#outputEnd) this.#fillOutput();
-      if (this.#outputStart === this.#outputEnd) return;
+    // A port without its host takes nothing, and tells when it is there.
+    if (!this.#isConnected || this.#isClosed) return;
+    const before = this.#framesOut;
+    while (this.#fill() && this.#writeBatch());
+    if (this.#framesOut === before) return;
+    if (this.#stallTimer !== undefined && this.#hasErrorRoom()) {
+      clearTimeout(this.#stallTimer);
+      this.#stallTimer = undefined;
+      this.#port.rearm();
+    }
+    this.#events.onRoom?.();
+  }
+
+  /** Takes frames from the queue to be written; says whether there are any. */
+  #fill(): boolean {
+    if (this.#batch.length > 0) return true;
+    while (this.#batch.length < WRITE_BATCH_FRAMES) {
+      const queued = this.#queue.shift();
+      if (queued === undefined) break;
+      const at = this.#batch.length * FRAME_SIZE_BYTES;
+      this.#batchBytes.set(queued.frame, at);
+      this.#batch.push(queued);
+    }
+    return this.#batch.length > 0;
+  }
+
+  /** Writes what it can; says whether all of the batch is written. */
+  #writeBatch(): boolean {
+    const end = this.#batch.length * FRAME_SIZE_BYTES;
+    while (this.#writtenBytes < end) {
+      const rest = this.#batchBytes.subarray(this.#writtenBytes, end);
       let count: number | null;
       try {
-        count = this.#port.write(
-          this.#output.subarray(this.#outputStart, this.#outputEnd),
-        );
+        count = this.#port.write(rest);
       } catch {
-        // The port is gone or the host left: what waits waits for its return.
-        return;
+        // The port is gone or the host left: its hang-up is reported.
+        return false;
       }
-      // The port takes no more (or has no host): it says when it does.
-      if (count === null || count === 0) return;
-      const before = wholeFrames(this.#outputStart);
-      this.#outputStart += count;
-      this.#framesOut += wholeFrames(this.#outputStart) - before;
+      // The port takes no more: it says when it does.
+      if (count === null || count === 0) return false;
+      const before = Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES);
+      this.#writtenBytes += count;
+      this.#framesOut += Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES) -
+        before;
     }
+    this.#batch = [];
+    this.#writtenBytes = 0;
+    return true;
   }
-
-  #fillOutput(): void {
-    this.#outputStart = 0;
-    this.#outputEnd = 0;
-    for (const { frame } of this.#queue.splice(0, WRITE_FRAMES)) {
-      this.#output.set(frame, this.#outputEnd);
-      this.#outputEnd += FRAME_SIZE_BYTES;
-    }
-  }
-}
-
-function wholeFrames(bytes: number): number {
-  return Math.floor(bytes / FRAME_SIZE_BYTES);
 }

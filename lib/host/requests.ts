@@ -6,7 +6,13 @@
  */
 import { encodeFrameFault, type FrameFault } from "../wire/error_frame.ts";
 import { Apid, encodeFrame, type Frame, FrameType } from "../wire/frame.ts";
-import { decodeTelecommand, encodeAnswer } from "../wire/telecommand.ts";
+import { RESULT_MAX_BYTES } from "../wire/result_list.ts";
+import {
+  decodeTelecommand,
+  encodeAnswer,
+  PAGE_MAX_BYTES,
+  PAGED_COMMANDS,
+} from "../wire/telecommand.ts";
 import { type HostAction, readAction } from "./commands.ts";
 
 /** A telecommand of the host. */
@@ -40,6 +46,25 @@ export interface HostRequest {
 export function readRequest(payload: Uint8Array): HostRequest {
   const { command, sequence, arguments: bytes } = decodeTelecommand(payload);
   return { command, sequence, action: readAction(command, bytes) };
+}
+
+/**
+ * How many frames an answer may take: room is kept for them until it is given.
+ *
+ * @param command The command's number.
+ * @returns 1, or what a result in pages may need.
+ *
+ * @example
+ * ```ts
+ * import { answerLimitFrames } from "./requests.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * assertEquals([1, 8].map(answerLimitFrames), [1, 126]);
+ * ```
+ */
+export function answerLimitFrames(command: number): number {
+  if (!PAGED_COMMANDS.has(command)) return 1;
+  return Math.ceil(RESULT_MAX_BYTES / PAGE_MAX_BYTES);
 }
 
 /**
@@ -92,7 +117,14 @@ export function answerFrames(
  * ```
  */
 export function errorFrame(fault: FrameFault): Uint8Array {
-  return frameToHost(FrameType.ERROR, encodeFrameFault(fault));
+  const { offendingApid } = fault;
+  return encodeFrame({
+    type: FrameType.ERROR,
+    apid: Apid.INIT,
+    // To whoever sent it; an id that is none can't be answered but by the host.
+    destinationApid: offendingApid > Apid.LAST ? Apid.HOST : offendingApid,
+    payload: encodeFrameFault(fault),
+  });
 }
 
 /**

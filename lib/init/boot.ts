@@ -28,12 +28,17 @@ import { ConsoleWriter, openStandardDescriptors } from "../linux/console.ts";
 import { SystemError } from "../linux/error.ts";
 import { loadModules } from "../linux/module.ts";
 import { catchCtrlAltDel } from "../linux/reboot.ts";
-import { openWatchdog, type Watchdog } from "../linux/watchdog.ts";
+import {
+  openWatchdog,
+  setWatchdogTimeout,
+  type Watchdog,
+} from "../linux/watchdog.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import { type Issue, issueText } from "../supervisor/schema.ts";
 import type { EventCodeName } from "../wire/event_code.ts";
 import type { SharedPage } from "../wire/shared_page.ts";
 import { type BootOptions, parseCommandLine } from "./command_line.ts";
+import type { InitConfig } from "./config.ts";
 import { readDefinitions } from "./definition_files.ts";
 import {
   FDIR_CONFIGURATION_MAX_BYTES,
@@ -46,6 +51,7 @@ import { findVolume, type FoundVolume } from "./find_volume.ts";
 import { isMachine } from "./go_down.ts";
 import { readSmallFile } from "./small_file.ts";
 import { ConsoleSink, type ConsoleState } from "./console_sink.ts";
+import { loadConfig } from "./load_config.ts";
 import type { Log } from "./log.ts";
 import type { ServicePreparer } from "./machine.ts";
 import type { Timeline } from "./timeline.ts";
@@ -70,6 +76,8 @@ export interface BootResult {
   readonly watchdog: Watchdog | null;
   /** The volume, or why there is none. */
   readonly found: FoundVolume;
+  /** What the init works with: stored parameters, and what the command line overrides. */
+  readonly config: InitConfig;
   /** The services that can be used. */
   readonly definitions: readonly ServiceDefinition[];
   /** Those of them that are OCI bundles, which only a boot reads. */
@@ -122,7 +130,7 @@ export async function boot(context: BootContext): Promise<BootResult> {
     parseCommandLine("");
   log.level = options.logLevel;
   for (const warning of options.warnings) log.warning(warning);
-  const watchdog = phases.run("watchdog", () => startWatchdog(options, log)) ??
+  const opened = phases.run("watchdog", () => startWatchdog(options, log)) ??
     null;
   const { pagePath } = options;
   const page = pagePath === undefined
@@ -134,6 +142,16 @@ export async function boot(context: BootContext): Promise<BootResult> {
     for (const reason of found.reasons) phases.problem("superblock", reason);
     return found;
   }) ?? { volume: null, path: null, lines: [], reasons: [] };
+  const config = await phases.runAsync("parameters", async () => {
+    const parameters = found.volume?.parameters ?? null;
+    const loaded = await loadConfig(parameters, options);
+    for (const line of loaded.lines) log.info(line);
+    for (const warning of loaded.warnings) log.warning(warning);
+    for (const text of loaded.problems) phases.problem("parameters", text);
+    return loaded.config;
+  }) ?? (await loadConfig(null, options)).config;
+  log.level = config.logLevel;
+  const watchdog = adjustWatchdog(opened, config, log);
   const tell = (subject: string, issues: readonly Issue[]): void => {
     for (const issue of issues) {
       const text = issueText(issue);
@@ -157,6 +175,7 @@ export async function boot(context: BootContext): Promise<BootResult> {
     watchdog,
     ...(page === undefined ? {} : { page }),
     found,
+    config,
     definitions,
     bundles,
     preparer,
@@ -355,5 +374,26 @@ function startWatchdog(options: BootOptions, log: Log): Watchdog | undefined {
       return undefined;
     }
     throw error;
+  }
+}
+
+/** The watchdog is open before the parameters are read, and so may wait too long. */
+function adjustWatchdog(
+  watchdog: Watchdog | null,
+  config: InitConfig,
+  log: Log,
+): Watchdog | null {
+  const { watchdogTimeoutSeconds } = config;
+  if (watchdog === null || watchdog.timeoutS === watchdogTimeoutSeconds) {
+    return watchdog;
+  }
+  try {
+    const timeoutS = setWatchdogTimeout(watchdog, watchdogTimeoutSeconds);
+    log.info(`watchdog: ${timeoutS} s`);
+    return { ...watchdog, timeoutS };
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    log.warning(`watchdog: ${text}`);
+    return watchdog;
   }
 }

@@ -4,19 +4,15 @@
  * beginning until it has been healthy for a while: a machine that loses power
  * in between has not proved itself. One that was READY and then went down in
  * order, because somebody asked, says nothing either way. Imports `storage`'s
- * types.
+ * types and the table of parameters.
  *
  * @module
  */
 import type { ParameterStore } from "../storage/volume.ts";
+import { INIT_PARAMETERS } from "./config.ts";
 
-/** The parameters that the init keeps for itself [O]; users' ids lie below. */
-export const INIT_PARAMETERS = {
-  /** u32: boots since format. */
-  bootCount: 0xFFFF_0001,
-  /** u32: boots in a row that did not become healthy. */
-  failedBoots: 0xFFFF_0002,
-} as const;
+const BOOT_COUNT = INIT_PARAMETERS["boot-count"].id;
+const FAILED_BOOTS = INIT_PARAMETERS["failed-boots"].id;
 
 /** So many failed boots in a row lead to safe mode. */
 export const FAILED_BOOT_LIMIT = 3;
@@ -58,11 +54,11 @@ export class BootCounter {
    */
   async count(): Promise<string | null> {
     if (this.#parameters === null) return null;
-    this.#failedBoots = this.#read(INIT_PARAMETERS.failedBoots);
-    this.#bootCount = this.#read(INIT_PARAMETERS.bootCount) + 1;
+    this.#failedBoots = this.#read(FAILED_BOOTS);
+    this.#bootCount = this.#read(BOOT_COUNT) + 1;
     return await this.#store([
-      [INIT_PARAMETERS.bootCount, this.#bootCount],
-      [INIT_PARAMETERS.failedBoots, this.#failedBoots + 1],
+      [BOOT_COUNT, this.#bootCount],
+      [FAILED_BOOTS, this.#failedBoots + 1],
     ]);
   }
 
@@ -72,7 +68,7 @@ export class BootCounter {
    * @returns What keeps it from being stored, in words, or null.
    */
   async healthy(): Promise<string | null> {
-    return await this.#store([[INIT_PARAMETERS.failedBoots, 0]]);
+    return await this.#store([[FAILED_BOOTS, 0]]);
   }
 
   /**
@@ -83,7 +79,7 @@ export class BootCounter {
    */
   async forgive(): Promise<string | null> {
     this.#failedBoots = 0;
-    return await this.#store([[INIT_PARAMETERS.failedBoots, 1]]);
+    return await this.#store([[FAILED_BOOTS, 1]]);
   }
 
   /**
@@ -94,7 +90,7 @@ export class BootCounter {
    */
   async withdraw(): Promise<string | null> {
     return await this.#store([[
-      INIT_PARAMETERS.failedBoots,
+      FAILED_BOOTS,
       this.#failedBoots,
     ]]);
   }

@@ -41,6 +41,8 @@ export interface BootOptions {
    * and guest share; without it there is none.
    */
   readonly pagePath?: string;
+  /** The words that were given and understood, without `spaceos.`. */
+  readonly named: readonly string[];
   /** One sentence for each `spaceos.` word that was not understood; it was ignored. */
   readonly warnings: readonly string[];
 }
@@ -152,11 +154,13 @@ const WORDS: Record<
  */
 export function parseCommandLine(text: string): BootOptions {
   const warnings: string[] = [];
+  const named: string[] = [];
   const options: Mutable<BootOptions> = {
     safeMode: false,
     logLevel: "info",
     servicesPath: "/etc/spaceos/services.d",
     watchdogTimeoutSeconds: 30,
+    named,
     warnings,
   };
   for (const word of splitCommandLine(text)) {
@@ -169,7 +173,8 @@ export function parseCommandLine(text: string): BootOptions {
       : `expected one of ${
         Object.keys(WORDS).map((known) => `spaceos.${known}`).join(", ")
       }`;
-    if (problem !== undefined) {
+    if (problem === undefined) named.push(key);
+    else {
       warnings.push(
         `kernel command line: ${JSON.stringify(word)} ignored: ${problem}`,
       );

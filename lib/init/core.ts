@@ -221,6 +221,12 @@ class Turn {
       case "request":
         this.#request(event.request);
         break;
+      case "host":
+        if (event.isConnected) this.#greet();
+        break;
+      case "configure":
+        this.#configure(event.settings);
+        break;
       case "storage-pending":
         this.#set({ storagePendingMs: event.sinceMs });
         break;
@@ -324,6 +330,32 @@ class Turn {
     if (signal === "SIGHUP") return this.#reload();
     const action = SIGNAL_ACTIONS[signal];
     if (action !== undefined) this.#shutDown(action, signal);
+  }
+
+  /** A host that has just come need not wait for the next HEALTH frame. */
+  #greet(): void {
+    const { nextHealthMs, settings } = this.state;
+    this.effects.push({ kind: "health" });
+    if (nextHealthMs === Infinity) return;
+    this.#set({ nextHealthMs: this.#nowMs + settings.healthIntervalMs });
+  }
+
+  /** What was due by the old intervals is due by the new ones. */
+  #configure(change: Partial<InitSettings>): void {
+    const settings = { ...this.state.settings, ...change };
+    const { nextHealthMs, nextFdirMs } = this.state;
+    const { healthIntervalMs, petIntervalMs, fdirIntervalMs } = settings;
+    this.#set({
+      settings,
+      nextHealthMs: nextHealthMs === Infinity
+        ? Infinity
+        : Math.min(nextHealthMs, this.#nowMs + healthIntervalMs),
+      nextFdirMs: nextFdirMs === Infinity ? Infinity : Math.min(
+        nextFdirMs,
+        this.#nowMs + (fdirIntervalMs ?? FDIR_INTERVAL_MS),
+      ),
+      nextPetMs: petIntervalMs === null ? Infinity : this.#nowMs,
+    });
   }
 
   #request(request: HostRequest): void {

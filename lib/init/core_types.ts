@@ -34,7 +34,7 @@ export const READY_LIMIT_MS = 60_000;
 /** Storage that has not answered for this long does not count as alive. */
 export const STORAGE_LIMIT_MS = 10_000;
 
-/** What does not change while the machine is up. */
+/** What the host can change while the machine is up. */
 export interface InitSettings {
   /** How often a HEALTH frame goes to the host, in milliseconds. */
   readonly healthIntervalMs: number;
@@ -157,6 +157,10 @@ export type InitEvent =
   | { readonly kind: "signal"; readonly signal: string }
   /** The host asks for something. */
   | { readonly kind: "request"; readonly request: HostRequest }
+  /** The host came, or went. */
+  | { readonly kind: "host"; readonly isConnected: boolean }
+  /** Settings have changed. */
+  | { readonly kind: "configure"; readonly settings: Partial<InitSettings> }
   /** A storage request was made and is unanswered since then; null: none is. */
   | { readonly kind: "storage-pending"; readonly sinceMs: number | null }
   /** A stage of the shutdown has done its work. */

@@ -1,26 +1,51 @@
 /**
- * The conversation with the host: frames in become requests for the core or
- * ERROR frames for the sender, frames out wait in the link's queue, and the
- * log is followed while the host wants it. Imports `host`, `wire` and the log.
+ * The conversation with the host: frames in become requests for the core,
+ * questions for the parameter desk, or ERROR frames for the sender; frames out
+ * wait in the link's queue. Imports `host`, `wire`, the log and the desk's type.
+ *
+ * Room for an answer is kept from the moment that a request is taken, so an
+ * answer is never lost for want of it; a request for whose answer there is no
+ * room is refused with HOST_BUSY. Whoever hangs up is owed nothing any more.
  *
  * @module
  */
-import type {
-  FramePriority,
-  HostLink,
-  LinkCounters,
-  LinkEvents,
-} from "../host/link.ts";
+import { hostCommand } from "../host/commands.ts";
+import type { FrameLane } from "../host/frame_queue.ts";
+import type { HostLink, LinkCounters, LinkEvents } from "../host/link.ts";
 import { HOST_PORT_NAME } from "../host/ports.ts";
-import { errorFrame, type HostRequest, readRequest } from "../host/requests.ts";
+import {
+  answerFrames,
+  answerLimitFrames,
+  errorFrame,
+  frameToHost,
+  type HostRequest,
+  readRequest,
+} from "../host/requests.ts";
 import { FrameErrorCode } from "../wire/error_frame.ts";
 import { Apid, type Frame, FrameType, receiveFrame } from "../wire/frame.ts";
-import type { Log, LogLine } from "./log.ts";
+import {
+  decodeParameterGet,
+  decodeParameterSet,
+  encodeParameterResponses,
+  type ParameterAnswer,
+} from "../wire/parameter_message.ts";
+import { StagingId } from "../wire/parameter_staging.ts";
+import type { Log } from "./log.ts";
 import { logFrames } from "./log_frames.ts";
 import type { OpenedLink } from "./machine.ts";
+import type { ParameterDesk } from "./parameter_desk.ts";
 
 /** How long to wait before trying to open the host's port again. */
 const PORT_RETRY_MS = 1_000;
+
+/** The frames of one parameter: a long value takes two. */
+const PARAMETER_FRAMES = 2;
+
+/** The frames of all parameters: 32 stored ones, and the init's own. */
+const ALL_PARAMETERS_FRAMES = 128;
+
+/** Lines of the log leave this much room for events and HEALTH. */
+const LOG_ROOM_FRAMES = 128;
 
 /** What a session works with. */
 export interface HostSessionParts {
@@ -28,15 +53,42 @@ export interface HostSessionParts {
   readonly openLink: (events: LinkEvents) => OpenedLink | null;
   /** Says what happens to the link, and is what the host can follow. */
   readonly log: Log;
-  /** Takes what the host asks for. */
+  /** Takes what the host asks for; each request is answered once. */
   readonly onRequest: (request: HostRequest) => void;
+  /** Answers what the host asks of parameters. */
+  readonly parameters: Pick<ParameterDesk, "get" | "set" | "dropStaged">;
+  /** Takes a frame of somebody behind the host. */
+  readonly onPeerFrame: (frame: Frame) => void;
+  /** The host came, or went. */
+  readonly onConnected: (isConnected: boolean) => void;
+}
+
+/** Room that is kept for an answer. */
+interface Ticket {
+  /** Which connection it belongs to. */
+  readonly connection: number;
+  /** How many frames it may have. */
+  readonly frames: number;
+}
+
+/** Whose lines of the log are sent, and the last that was. */
+interface Following {
+  readonly name: string | null;
+  sequence: number;
 }
 
 /** The host, whether it is there or not. */
 export class HostSession {
   readonly #parts: HostSessionParts;
+  readonly #tickets = new Map<HostRequest, Ticket>();
   #link: HostLink | null = null;
+  #following: Following | null = null;
+  #isPumping = false;
   #unfollow: (() => void) | null = null;
+  /** Counts connections. */
+  #connection = 0;
+  /** Frames of this connection for which room is kept. */
+  #keptFrames = 0;
 
   /**
    * Begins without a port.
@@ -53,17 +105,19 @@ export class HostSession {
       { framesIn: 0, framesOut: 0, framesDropped: 0 };
   }
 
+  /** Whether the host has its end open, as far as the port tells. */
+  get isConnected(): boolean {
+    return this.#link?.isConnected ?? false;
+  }
+
   /** Opens the port, now or as soon as another program lets it go. */
   open(): void {
     const { log, openLink } = this.#parts;
     try {
       const opened = openLink({
         onFrame: (frame) => this.#received(frame),
-        onConnected: (isConnected) => {
-          // Who comes next asks for the log anew, if it wants it.
-          if (!isConnected) this.#endFollowing();
-          log.debug(`host ${isConnected ? "connected" : "away"}`);
-        },
+        onConnected: (isConnected) => this.#connected(isConnected),
+        onRoom: () => this.#pumpLog(),
       });
       if (opened === null) {
         log.info(`host link: no virtio-serial port ${HOST_PORT_NAME}`);
@@ -79,17 +133,32 @@ export class HostSession {
   }
 
   /**
-   * Sends a frame, or queues it; without a port it is lost.
+   * Sends a frame that nobody asked for, or queues it; without a port it is
+   * lost.
    *
    * @param frame 256 bytes.
-   * @param priority Whether it may make room for others.
    */
-  send(frame: Uint8Array, priority: FramePriority): void {
-    this.#link?.send(frame, priority);
+  send(frame: Uint8Array): void {
+    this.#link?.send(frame, "telemetry");
   }
 
   /**
-   * Sends the lines that the log holds, and from then on each new one.
+   * Answers a request, once.
+   *
+   * @param request The request.
+   * @param status From `CommandStatus`.
+   * @param result What the command gives back.
+   */
+  answer(request: HostRequest, status: number, result?: Uint8Array): void {
+    const ticket = this.#tickets.get(request);
+    if (ticket === undefined) return;
+    this.#tickets.delete(request);
+    this.#settle(ticket, answerFrames(request, status, result));
+  }
+
+  /**
+   * Sends the lines that the log holds, and from then on each new one, as fast
+   * as the host takes them. What the log forgets meanwhile is counted for it.
    *
    * @param wanted Whether to begin or to end, and whose lines; null for all.
    */
@@ -98,44 +167,156 @@ export class HostSession {
   ): void {
     this.#endFollowing();
     if (!wanted.isOn) return;
-    const { log } = this.#parts;
-    const { name } = wanted;
-    const send = (line: LogLine) => {
-      if (name !== null && line.name !== name) return;
-      for (const frame of logFrames(line)) this.send(frame, "telemetry");
-    };
-    for (const line of log.recent()) send(line);
-    this.#unfollow = log.follow(send);
+    const [oldest] = this.#parts.log.recent();
+    // What the log had forgotten before was not missed.
+    const sequence = (oldest?.sequence ?? 1) - 1;
+    this.#following = { name: wanted.name, sequence };
+    this.#unfollow = this.#parts.log.follow(() => this.#pumpLog());
+    this.#pumpLog();
+  }
+
+  #connected(isConnected: boolean): void {
+    this.#parts.log.debug(`host ${isConnected ? "connected" : "away"}`);
+    if (!isConnected) {
+      this.#connection++;
+      this.#keptFrames = 0;
+      this.#tickets.clear();
+      this.#parts.parameters.dropStaged();
+      // Who comes next asks for the log anew, if it wants it.
+      this.#endFollowing();
+    }
+    this.#parts.onConnected(isConnected);
   }
 
   #endFollowing(): void {
     this.#unfollow?.();
     this.#unfollow = null;
+    this.#following = null;
+  }
+
+  /** Sends lines of the log while there is room. */
+  #pumpLog(): void {
+    const link = this.#link;
+    // Sending makes room, and room is what calls for more.
+    if (link === null || this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      while (
+        this.#following !== null && link.room("telemetry") > LOG_ROOM_FRAMES &&
+        this.#sendNextLine(link, this.#following)
+      );
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  /** Sends one more line, if it is one that is followed; says whether there was one. */
+  #sendNextLine(link: HostLink, following: Following): boolean {
+    const line = this.#parts.log.after(following.sequence);
+    if (line === null) return false;
+    const missed = line.sequence - following.sequence - 1;
+    following.sequence = line.sequence;
+    if (missed > 0) {
+      const text = `${missed} lines of the log were too fast for the host`;
+      const bytes = new TextEncoder().encode(text);
+      const notice = { ...line, name: "spaceos-init", stream: "init" } as const;
+      for (const frame of logFrames({ ...notice, bytes })) {
+        link.send(frame, "telemetry");
+      }
+    }
+    if (following.name !== null && line.name !== following.name) return true;
+    for (const frame of logFrames(line)) link.send(frame, "telemetry");
+    return true;
   }
 
   #received(bytes: Uint8Array): void {
     const received = receiveFrame(bytes);
     if (!received.ok) {
       this.#parts.log.debug(`frame refused: ${received.reason}`);
-      if (received.answer) this.send(errorFrame(received.fault), "answer");
+      if (received.answer) this.#sendTo("error", errorFrame(received.fault));
       return;
     }
     const { frame } = received;
     if (frame.type === FrameType.ERROR) return;
-    // Only the host commands: what a peer behind it sends is not for the init.
-    if (frame.apid !== Apid.HOST) {
+    // Nobody else is this init.
+    if (frame.apid === Apid.INIT) {
       return this.#refuse(frame, FrameErrorCode.APID_NOT_ALLOCATED);
     }
-    if (frame.type !== FrameType.TC) {
-      return this.#refuse(frame, FrameErrorCode.UNKNOWN_TYPE);
-    }
-    let request: HostRequest;
+    // Only the host commands.
+    if (frame.apid !== Apid.HOST) return this.#parts.onPeerFrame(frame);
     try {
-      request = readRequest(frame.payload);
-    } catch {
-      return this.#refuse(frame, FrameErrorCode.MALFORMED);
+      this.#take(frame);
+    } catch (error) {
+      this.#parts.log.debug(`frame refused: ${String(error)}`);
+      this.#refuse(frame, FrameErrorCode.MALFORMED);
     }
-    this.#parts.onRequest(request);
+  }
+
+  /** Takes a frame of the host; throws when its payload is not what its type says. */
+  #take(frame: Frame): void {
+    const { parameters, onRequest } = this.#parts;
+    switch (frame.type) {
+      case FrameType.TC: {
+        const request = readRequest(frame.payload);
+        const { command } = request;
+        const isUrgent = hostCommand(command)?.isUrgent ?? false;
+        const frames = answerLimitFrames(command);
+        const ticket = this.#keep(frame, frames, isUrgent);
+        if (ticket === null) return;
+        this.#tickets.set(request, ticket);
+        return onRequest(request);
+      }
+      case FrameType.PRM_GET: {
+        const id = decodeParameterGet(frame.payload);
+        const ticket = this.#keep(
+          frame,
+          id === null ? ALL_PARAMETERS_FRAMES : PARAMETER_FRAMES,
+        );
+        if (ticket === null) return;
+        return this.#answerParameters(ticket, parameters.get(id));
+      }
+      case FrameType.PRM_SET: {
+        const set = decodeParameterSet(frame.payload);
+        const ticket = this.#keep(
+          frame,
+          set.parameterId === StagingId.COMMIT
+            ? ALL_PARAMETERS_FRAMES
+            : PARAMETER_FRAMES,
+        );
+        if (ticket === null) return;
+        return void parameters.set(set).then((answers) =>
+          this.#answerParameters(ticket, answers)
+        );
+      }
+      default:
+        return this.#refuse(frame, FrameErrorCode.UNKNOWN_TYPE);
+    }
+  }
+
+  #answerParameters(ticket: Ticket, answers: readonly ParameterAnswer[]): void {
+    const frames = encodeParameterResponses(answers).map((payload) =>
+      frameToHost(FrameType.PRM_RSP, payload)
+    );
+    this.#settle(ticket, frames);
+  }
+
+  /** Keeps room for an answer, or says HOST_BUSY. */
+  #keep(frame: Frame, frames: number, isUrgent = false): Ticket | null {
+    const room = (this.#link?.room("answer") ?? 0) - this.#keptFrames;
+    if (frames > room && !isUrgent) {
+      this.#refuse(frame, FrameErrorCode.HOST_BUSY);
+      return null;
+    }
+    this.#keptFrames += frames;
+    return { connection: this.#connection, frames };
+  }
+
+  /** Gives an answer for which room is kept. */
+  #settle(ticket: Ticket, frames: readonly Uint8Array[]): void {
+    // It may be another host by now.
+    if (ticket.connection !== this.#connection) return;
+    this.#keptFrames -= ticket.frames;
+    for (const frame of frames) this.#sendTo("answer", frame);
   }
 
   #refuse(frame: Frame, code: FrameErrorCode): void {
@@ -145,6 +326,10 @@ export class HostSession {
       offendingApid: frame.apid,
       offendingPayloadLength: frame.payload.length,
     };
-    this.send(errorFrame(fault), "answer");
+    this.#sendTo("error", errorFrame(fault));
+  }
+
+  #sendTo(lane: FrameLane, frame: Uint8Array): void {
+    this.#link?.send(frame, lane);
   }
 }

@@ -17,7 +17,11 @@ import {
   setNoNewPrivileges,
 } from "../linux/process.ts";
 import { type SignalName, SIGNALS } from "../linux/signal_table.ts";
-import { petWatchdog, type Watchdog } from "../linux/watchdog.ts";
+import {
+  petWatchdog,
+  setWatchdogTimeout,
+  type Watchdog,
+} from "../linux/watchdog.ts";
 import { detachFilesystems, endMachine, isMachine } from "./go_down.ts";
 import type { Log } from "./log.ts";
 import type {
@@ -116,6 +120,11 @@ export class LinuxMachine implements Machine {
   /** See {@linkcode Machine.reloadDefinitions}. */
   reloadDefinitions(options: ReloadOptions): Reload {
     return reloadDefinitions(options);
+  }
+
+  /** See {@linkcode Machine.setWatchdogTimeout}. */
+  setWatchdogTimeout(watchdog: Watchdog, seconds: number): number {
+    return setWatchdogTimeout(watchdog, seconds);
   }
 
   /** See {@linkcode Machine.setNoNewPrivileges}. */

@@ -170,6 +170,19 @@ export class Log {
       : lines.filter((line) => line.name === name);
   }
 
+  /**
+   * The oldest line in memory that came after another: for a reader who takes
+   * lines as he can, and sees by their numbers what he has missed.
+   *
+   * @param sequence The number of the last line he has; 0 for none.
+   * @returns The line, or null when there is none.
+   */
+  after(sequence: number): LogLine | null {
+    if (sequence >= this.#sequence) return null;
+    const [oldest] = this.#ring.values();
+    return this.#ring.get(sequence + 1) ?? oldest ?? null;
+  }
+
   #say(level: LogLevel, text: string): void {
     if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.level)) return;
     const prefix = level === "info" ? "" : `${level}: `;

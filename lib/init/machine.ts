@@ -107,6 +107,15 @@ export interface Machine {
   petWatchdog(watchdog: Watchdog): void;
   /** Reads all service definitions anew; nothing throws. */
   reloadDefinitions(options: ReloadOptions): Reload;
+  /**
+   * Changes the watchdog's time-out.
+   *
+   * @param watchdog The open watchdog.
+   * @param seconds The time-out that is wanted.
+   * @returns The time-out that the device has now, in seconds.
+   * @throws {Error} When the device refuses.
+   */
+  setWatchdogTimeout(watchdog: Watchdog, seconds: number): number;
   /** No process of this machine gains privileges by an execve from now on. */
   setNoNewPrivileges(): void;
   /** Writes all file systems' data to their disks and unmounts them. */

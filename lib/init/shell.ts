@@ -8,16 +8,19 @@
  *
  * @module
  */
-import { answerFrames, type HostRequest } from "../host/requests.ts";
 import type { FdirObservation, ProcessSubject } from "../fdir/snapshot.ts";
+import type { HostRequest } from "../host/requests.ts";
+import { peerFrameText, PeerLimit } from "../host/peer_frames.ts";
 import type { SignalName } from "../linux/signal_table.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import { issueText } from "../supervisor/schema.ts";
 import { EventSeverity } from "../wire/event.ts";
-import { eventCodes } from "../wire/event_code.ts";
+import { type EventCodeName, eventCodes } from "../wire/event_code.ts";
 import type { MissionTime } from "../wire/time_set.ts";
 import type { BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
+import { LOG_LEVELS } from "./command_line.ts";
+import type { ConfigName } from "./config.ts";
 import {
   createInit,
   healthText,
@@ -37,14 +40,12 @@ import { HostSession } from "./host_session.ts";
 import type { Log } from "./log.ts";
 import type { Machine, Services } from "./machine.ts";
 import { MissionClock } from "./mission_clock.ts";
+import { ParameterDesk } from "./parameter_desk.ts";
 import { Queries } from "./queries.ts";
 import { Records } from "./records.ts";
 import { PAGE_INTERVAL_MS, SharedPageSession } from "./shared_page_session.ts";
 import type { ShutdownStage } from "./shutdown.ts";
 import type { Timeline } from "./timeline.ts";
-
-/** How often a HEALTH frame goes out. */
-const HEALTH_INTERVAL_MS = 10_000;
 
 /** The longest timer of the runtime. */
 const MAXIMUM_TIMER_MS = 0x7FFF_FFFF;
@@ -73,6 +74,7 @@ export class Shell {
   readonly #queries: Queries;
   readonly #clock: MissionClock;
   readonly #page: SharedPageSession | null;
+  readonly #peerLimit = new PeerLimit();
   readonly #queue: InitEvent[] = [];
   #state: InitState;
   #isDraining = false;
@@ -115,11 +117,24 @@ export class Shell {
       openLink: (events) => machine.openHostLink(events),
       log,
       onRequest: (request) => this.#dispatch({ kind: "request", request }),
+      parameters: new ParameterDesk({
+        store: found.volume?.parameters ?? null,
+        config: booted.config,
+        apply: (name, value) => this.#configure(name, value),
+        onChange: (text) => this.#record("PARAMETER_SET", text),
+      }),
+      onPeerFrame: (frame) => {
+        if (this.#peerLimit.admit(machine.boottimeMs())) {
+          this.#record("PEER_FRAME", peerFrameText(frame));
+        }
+      },
+      onConnected: (isConnected) =>
+        this.#dispatch({ kind: "host", isConnected }),
     });
     this.#records = new Records({
       volume: found.volume,
       missionSeconds: () => this.#clock.seconds(),
-      send: (frame) => this.#host.send(frame, "telemetry"),
+      send: (frame) => this.#host.send(frame),
       onStorage: (problem) =>
         this.#dispatch(
           problem === null ? { kind: "solved", subject: "storage" } : {
@@ -151,13 +166,16 @@ export class Shell {
         onRequest: (request) => this.#dispatch({ kind: "request", request }),
         onProblem: (text) => log.warning(text),
       });
+    const { healthIntervalMs, fdirIntervalMs, watchdogTimeoutSeconds } =
+      booted.config;
     const petIntervalMs = watchdog === null
       ? null
-      : (watchdog.timeoutS ?? booted.options.watchdogTimeoutSeconds) * 1000 / 4;
+      : petIntervalOf(watchdog.timeoutS ?? watchdogTimeoutSeconds);
     this.#state = createInit(
       {
-        healthIntervalMs: HEALTH_INTERVAL_MS,
+        healthIntervalMs,
         petIntervalMs,
+        fdirIntervalMs,
         ...(booted.fdir === undefined ? {} : {
           fdirPolicy: booted.fdir.policy,
         }),
@@ -334,8 +352,10 @@ export class Shell {
       case "follow-log":
         return this.#host.followLog(effect);
       case "health":
-        this.#recordDroppedLines();
-        return this.#host.send(this.#health(), "telemetry");
+        this.#recordDrops();
+        // Of a while ago it is of no use to a host that comes later.
+        if (this.#host.isConnected) this.#host.send(this.#health());
+        return;
       case "pet":
         return this.#pet();
       case "healthy":
@@ -359,9 +379,7 @@ export class Shell {
 
   #answer(request: HostRequest, status: number, result?: Uint8Array): void {
     if (this.#page?.hasAsked(request)) return;
-    for (const frame of answerFrames(request, status, result)) {
-      this.#host.send(frame, "answer");
-    }
+    this.#host.answer(request, status, result);
   }
 
   async #look(subjects: readonly ProcessSubject[]): Promise<void> {
@@ -382,9 +400,51 @@ export class Shell {
   }
 
   #setClock(time: MissionTime): void {
-    const text = this.#clock.set(time);
-    const { severity } = eventCodes.CLOCK_SET;
-    this.#carryOutOne({ kind: "record", severity, code: "CLOCK_SET", text });
+    this.#record("CLOCK_SET", this.#clock.set(time));
+  }
+
+  #record(code: EventCodeName, text: string): void {
+    const { severity } = eventCodes[code];
+    this.#carryOutOne({ kind: "record", severity, code, text });
+  }
+
+  /** Puts a parameter in force; says why it can't be, or null. */
+  #configure(name: ConfigName, value: number): string | null {
+    switch (name) {
+      case "health-interval":
+        this.#dispatch({
+          kind: "configure",
+          settings: { healthIntervalMs: value },
+        });
+        return null;
+      case "watchdog-timeout":
+        return this.#setWatchdogTimeout(value);
+      case "log-level":
+        this.#log.level = LOG_LEVELS[value] ?? "info";
+        return null;
+      case "fdir-interval":
+        this.#dispatch({
+          kind: "configure",
+          settings: { fdirIntervalMs: value },
+        });
+        return null;
+    }
+  }
+
+  #setWatchdogTimeout(wantedSeconds: number): string | null {
+    const { watchdog } = this.#booted;
+    // It is kept for a machine that has one.
+    if (watchdog === null) return null;
+    try {
+      const seconds = this.#machine.setWatchdogTimeout(watchdog, wantedSeconds);
+      const petIntervalMs = petIntervalOf(seconds);
+      this.#dispatch({ kind: "configure", settings: { petIntervalMs } });
+      return null;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#log.warning(`watchdog: ${text}`);
+      return text;
+    }
   }
 
   #say(
@@ -495,14 +555,17 @@ export class Shell {
     }
   }
 
-  /** What the console could not take since the last time. */
-  #recordDroppedLines(): void {
+  /** What the console, and the records of peers' frames, could not take since the last time. */
+  #recordDrops(): void {
     const { droppedLines } = this.#booted.console;
-    const count = droppedLines - this.#droppedLines;
-    if (count === 0) return;
+    const lines = droppedLines - this.#droppedLines;
     this.#droppedLines = droppedLines;
-    const text = `${count} lines, the console is too slow`;
-    this.#records.write("LOG_LINES_DROPPED", EventSeverity.WARNING, text);
+    if (lines > 0) {
+      const text = `${lines} lines, the console is too slow`;
+      this.#records.write("LOG_LINES_DROPPED", EventSeverity.WARNING, text);
+    }
+    const frames = this.#peerLimit.takeDropped();
+    if (frames > 0) this.#record("PEER_FRAMES_DROPPED", `${frames} frames`);
   }
 
   #health(): Uint8Array {
@@ -516,6 +579,11 @@ export class Shell {
       readProc: (name) => this.#machine.readProc(name),
     });
   }
+}
+
+/** A watchdog that waits so many seconds is petted four times in them. */
+function petIntervalOf(timeoutSeconds: number): number {
+  return timeoutSeconds * 1000 / 4;
 }
 
 function timelineName(service: string): string {

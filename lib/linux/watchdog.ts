@@ -126,6 +126,36 @@ export function openWatchdog(options: WatchdogOptions = {}): Watchdog {
 }
 
 /**
+ * Changes the time-out of a running watchdog (`WDIOC_SETTIMEOUT`), and pets it.
+ *
+ * @param watchdog The open watchdog.
+ * @param timeoutS Seconds without a pet until the reset, at least 1.
+ * @returns Seconds, as the device has it now, which may differ.
+ * @throws {SystemError} EOPNOTSUPP from a device whose time-out is fixed,
+ * EINVAL for a time-out that it can't have.
+ *
+ * @example
+ * ```ts ignore
+ * import { openWatchdog, setWatchdogTimeout } from "./watchdog.ts";
+ *
+ * setWatchdogTimeout(openWatchdog(), 60);
+ * ```
+ */
+export function setWatchdogTimeout(
+  watchdog: Watchdog,
+  timeoutS: number,
+): number {
+  const seconds = number32(
+    watchdog.descriptor,
+    WDIOC_SETTIMEOUT,
+    "ioctl WDIOC_SETTIMEOUT",
+    timeoutS,
+  );
+  petWatchdog(watchdog);
+  return seconds;
+}
+
+/**
  * Puts the reset off by one time-out (`WDIOC_KEEPALIVE`, or a write for a
  * driver without it).
  *

@@ -28,6 +28,7 @@ export type EventCodeName =
   | "CLOCK_SET"
   | "LAST_RESET"
   | "INTERNAL_ERROR"
+  | "PARAMETER_SET"
   | "SERVICE_STARTED"
   | "SERVICE_STOPPED"
   | "SERVICE_FINISHED"
@@ -48,6 +49,8 @@ export type EventCodeName =
   | "DEFINITIONS_REFUSED"
   | "LOG_LINES_DROPPED"
   | "STORAGE_FAILED"
+  | "PEER_FRAME"
+  | "PEER_FRAMES_DROPPED"
   | "FDIR_ANOMALY"
   | "FDIR_CLEARED"
   | "FDIR_CONFIGURATION_INVALID"
@@ -135,6 +138,11 @@ export const eventCodes: Readonly<Record<EventCodeName, EventCode>> = {
     code: 0x000D,
     severity: CRITICAL,
     description: "The init met what it holds for impossible, and went on.",
+  },
+  PARAMETER_SET: {
+    code: 0x000E,
+    severity: INFO,
+    description: "A parameter of the init changed.",
   },
   SERVICE_STARTED: {
     code: 0x0101,
@@ -236,6 +244,16 @@ export const eventCodes: Readonly<Record<EventCodeName, EventCode>> = {
     code: 0x0201,
     severity: ERROR,
     description: "The volume did not take a record; the machine goes on.",
+  },
+  PEER_FRAME: {
+    code: 0x0301,
+    severity: INFO,
+    description: "A frame came from somebody behind the host.",
+  },
+  PEER_FRAMES_DROPPED: {
+    code: 0x0302,
+    severity: WARNING,
+    description: "Frames from behind the host came too fast to be recorded.",
   },
   FDIR_ANOMALY: {
     code: 0x0401,

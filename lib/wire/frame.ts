@@ -200,6 +200,7 @@ export function receiveFrame(bytes: Uint8Array): ReceivedFrame {
 const FAULT_OF_FIELD: Readonly<Record<string, FrameErrorCode>> = {
   version: FrameErrorCode.UNKNOWN_VERSION,
   type: FrameErrorCode.UNKNOWN_TYPE,
+  apid: FrameErrorCode.APID_NOT_ALLOCATED,
   payload_length: FrameErrorCode.MESSAGE_TOO_LARGE,
 };
 

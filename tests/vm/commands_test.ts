@@ -18,9 +18,18 @@ import {
   decodeEventList,
   encodeEventsRequest,
 } from "../../lib/wire/event_list.ts";
-import { FrameType } from "../../lib/wire/frame.ts";
+import {
+  decodeFrameFault,
+  FrameErrorCode,
+} from "../../lib/wire/error_frame.ts";
+import { encodeFrame, FrameType } from "../../lib/wire/frame.ts";
 import { decodeHealth } from "../../lib/wire/health.ts";
 import { decodeLog } from "../../lib/wire/log.ts";
+import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
+import {
+  encodeParameterSets,
+  StagingId,
+} from "../../lib/wire/parameter_staging.ts";
 import { encodeListRequest } from "../../lib/wire/result_list.ts";
 import {
   decodeServiceList,
@@ -28,11 +37,21 @@ import {
   ServiceStateCode,
 } from "../../lib/wire/service_list.ts";
 import { decodeServiceStatus } from "../../lib/wire/service_status.ts";
-import { CommandCode, CommandStatus } from "../../lib/wire/telecommand.ts";
+import {
+  CommandCode,
+  CommandStatus,
+  encodeTelecommand,
+} from "../../lib/wire/telecommand.ts";
 import { encodeTimeSet } from "../../lib/wire/time_set.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
-import { Host } from "./host.ts";
+import { frameOf, Host } from "./host.ts";
 import { Machine } from "./machine.ts";
+
+const HEALTH_INTERVAL = 0xFFFF_0010;
+const LOG_LEVEL = 0xFFFF_0013;
+
+const u32 = (value: number) =>
+  Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 
 const encoder = new TextEncoder();
 const SERVICE = encoder.encode("demo");
@@ -255,6 +274,139 @@ Deno.test("every command of the host", async (t) => {
     assertEquals(decodeLog(line).name, "spaceos-init");
     await host.done(CommandCode.LOG_FOLLOW, Uint8Array.of(0));
   });
+
+  await t.step(
+    "PRM_GET and PRM_SET read, judge, store and apply parameters",
+    async () => {
+      const { answers } = await host.parameters(null);
+      assertEquals(answers.map(({ parameterId }) => parameterId), [
+        0xFFFF_0001,
+        0xFFFF_0002,
+        0xFFFF_0010,
+        0xFFFF_0011,
+        0xFFFF_0012,
+        0xFFFF_0013,
+      ]);
+      assertEquals(answers[0]?.value, u32(1), "the boot count");
+      const status = async (id: number, value: Uint8Array) =>
+        (await host.setParameter(id, value))[0]?.status;
+      const { OK, INVALID, READ_ONLY, UNKNOWN } = ParameterStatus;
+      assertEquals(await status(HEALTH_INTERVAL, u32(99)), INVALID);
+      assertEquals(await status(0xFFFF_0001, u32(0)), READ_ONLY);
+      assertEquals(await status(0xFFFF_EEEE, u32(0)), UNKNOWN);
+      assertEquals((await host.parameters(5)).answers[0]?.status, UNKNOWN);
+      for (const length of [0, 238, 239, 240]) {
+        const value = new Uint8Array(length).fill(length);
+        assertEquals(await status(5, value), OK);
+        const { answers, frames } = await host.parameters(5);
+        assertEquals(answers[0]?.value, value);
+        assertEquals(frames, length > 238 ? 2 : 1);
+      }
+      // Every HEALTH frame from now on comes after half a second.
+      assertEquals(await status(HEALTH_INTERVAL, u32(500)), OK);
+      const first = decodeHealth(await host.receive(FrameType.HEALTH));
+      for (let frame = 0; frame < 5; frame++) {
+        await host.receive(FrameType.HEALTH);
+      }
+      const last = decodeHealth(await host.receive(FrameType.HEALTH));
+      const elapsed = last.uptimeSeconds - first.uptimeSeconds;
+      assert(elapsed < 40, `${elapsed} s for six intervals of half a second`);
+    },
+  );
+
+  await t.step(
+    "a staged set is committed as a whole, or not at all",
+    async () => {
+      const staged = encodeParameterSets([
+        { parameterId: 6, value: new Uint8Array(200).fill(6) },
+        { parameterId: LOG_LEVEL, value: Uint8Array.of(0) },
+        { parameterId: 7, value: new Uint8Array(100).fill(7) },
+      ]);
+      for (let at = 0; at < staged.length; at += 240) {
+        const piece = staged.subarray(at, at + 240);
+        await host.setParameter(StagingId.STAGE, piece);
+      }
+      const [wrong] = await host.setParameter(StagingId.COMMIT, u32(1));
+      assertEquals(wrong?.status, ParameterStatus.INVALID);
+      assertEquals((await host.parameters(6)).answers[0]?.generation, 0);
+      const [commit, ...answers] = await host.setParameter(
+        StagingId.COMMIT,
+        u32(crc32c(staged)),
+      );
+      assertEquals(commit?.status, ParameterStatus.OK);
+      assertEquals(
+        answers.map(({ parameterId, generation }) => [parameterId, generation]),
+        [[6, 1], [LOG_LEVEL, 1], [7, 1]],
+      );
+    },
+  );
+
+  await t.step(
+    "a peer's frame becomes an event, and reaches no command",
+    async () => {
+      const poweroff = encodeTelecommand({
+        command: CommandCode.POWEROFF,
+        sequence: 1,
+        arguments: new Uint8Array(),
+      });
+      await host.send(FrameType.TC, poweroff, 0x021);
+      const payload = await host.receive(
+        FrameType.EVR,
+        (met) =>
+          decodeEventRecord(met).eventCode === eventCodes.PEER_FRAME.code,
+      );
+      assertEquals(
+        new TextDecoder().decode(decodeEventRecord(payload).payload),
+        "TC from 0x021, 4 bytes: 00020001",
+      );
+    },
+  );
+
+  await t.step(
+    "what can't be taken is answered with an ERROR, and an ERROR with nothing",
+    async () => {
+      const fault = async () =>
+        decodeFrameFault(await host.receive(FrameType.ERROR));
+      const good = encodeFrame({
+        type: FrameType.TC,
+        apid: 0,
+        destinationApid: 0,
+        payload: Uint8Array.of(0, 1, 0, 1),
+      });
+      for (
+        const [offset, value, code] of [
+          [0, 9, FrameErrorCode.UNKNOWN_VERSION],
+          [1, 99, FrameErrorCode.UNKNOWN_TYPE],
+          [1, FrameType.LOG, FrameErrorCode.UNKNOWN_TYPE],
+          [2, 8, FrameErrorCode.APID_NOT_ALLOCATED],
+          [3, 1, FrameErrorCode.APID_NOT_ALLOCATED],
+          [4, 1, FrameErrorCode.MESSAGE_TOO_LARGE],
+          [5, 3, FrameErrorCode.MALFORMED],
+          [255, 1, FrameErrorCode.MALFORMED],
+        ] as const
+      ) {
+        const bytes = good.slice();
+        bytes[offset] = value;
+        await host.ipc.send(bytes);
+        const { code: met, ...rest } = await fault();
+        assertEquals(met, code, `byte ${offset} is ${value}`);
+        assertEquals(rest, {
+          offendingType: bytes[1] ?? 0,
+          offendingApid: (bytes[2] ?? 0) << 8 | (bytes[3] ?? 0),
+          offendingPayloadLength: (bytes[4] ?? 0) << 8 | (bytes[5] ?? 0),
+        });
+      }
+      await host.send(FrameType.ERROR, new Uint8Array(8));
+      // Whatever comes next is an answer, not another ERROR.
+      await host.send(FrameType.TC, Uint8Array.of(0, 1, 0xFF, 0xFF));
+      const next = frameOf(
+        await host.ipc.receive((met) =>
+          met[1] === FrameType.TM || met[1] === FrameType.ERROR
+        ),
+      );
+      assertEquals(next.type, FrameType.TM);
+    },
+  );
 
   await t.step(
     "what is no command, or has no such arguments, is refused",

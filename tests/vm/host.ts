@@ -4,8 +4,20 @@
  * judged frame by frame.
  */
 import { assertEquals } from "@std/assert";
-import { type Frame, FrameType, receiveFrame } from "../../lib/wire/frame.ts";
-import { encodeFrame } from "../../lib/wire/frame.ts";
+import {
+  encodeFrame,
+  type Frame,
+  FrameType,
+  receiveFrame,
+} from "../../lib/wire/frame.ts";
+import {
+  decodeParameterResponse,
+  encodeParameterGet,
+  encodeParameterSet,
+  joinParameterResponses,
+  type ParameterAnswer,
+  type ParameterResponse,
+} from "../../lib/wire/parameter_message.ts";
 import {
   CommandStatus,
   decodeAnswer,
@@ -131,5 +143,56 @@ export class Host {
     const answer = await this.command(command, argumentBytes);
     assertEquals(answer.status, CommandStatus.OK, `status of ${command}`);
     return answer.result;
+  }
+
+  /**
+   * Sends PRM_GET or PRM_SET and waits for all of its answer.
+   *
+   * @param type which of the two
+   * @param payload its payload
+   * @returns the parameters, and how many frames they took
+   */
+  async #parameters(
+    type: Frame["type"],
+    payload: Uint8Array,
+  ): Promise<{ answers: ParameterAnswer[]; frames: number }> {
+    await this.send(type, payload);
+    const responses: ParameterResponse[] = [];
+    for (;;) {
+      const response = decodeParameterResponse(
+        await this.receive(FrameType.PRM_RSP),
+      );
+      responses.push(response);
+      if (response.more === 1) continue;
+      const answers = joinParameterResponses(responses);
+      return { answers, frames: responses.length };
+    }
+  }
+
+  /**
+   * Reads parameters.
+   *
+   * @param id which, or null for all
+   * @returns the answers, and how many frames they took
+   */
+  async parameters(
+    id: number | null,
+  ): Promise<{ answers: ParameterAnswer[]; frames: number }> {
+    return await this.#parameters(FrameType.PRM_GET, encodeParameterGet(id));
+  }
+
+  /**
+   * Sets a parameter.
+   *
+   * @param parameterId which
+   * @param value to what
+   * @returns the answers: one, or those of a commit
+   */
+  async setParameter(
+    parameterId: number,
+    value: Uint8Array,
+  ): Promise<ParameterAnswer[]> {
+    const payload = encodeParameterSet({ parameterId, value });
+    return (await this.#parameters(FrameType.PRM_SET, payload)).answers;
   }
 }

@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
-import {
-  HostLink,
-  type LinkPort,
-  QUEUE_CAPACITY_FRAMES,
-} from "../../../lib/host/link.ts";
+import { concat } from "@std/bytes";
+import { LANE_CAPACITY_FRAMES } from "../../../lib/host/frame_queue.ts";
+import { HostLink } from "../../../lib/host/link.ts";
+import { Apid, encodeFrame, FrameType } from "../../../lib/wire/frame.ts";
 import { close, read, write } from "../../../lib/linux/file.ts";
-import { Poller, type PollEvents } from "../../../lib/linux/poller.ts";
+import { Poller } from "../../../lib/linux/poller.ts";
 import { socketPair } from "../../../lib/linux/socket.ts";
+import { FakePort } from "./fake_port.ts";
 
 /** A link over one end of a socket pair; the test is the host at the other. */
 class Bench {
@@ -96,102 +96,166 @@ Deno.test("HostLink notices the host's leave after its last whole frame", async 
 
 Deno.test("HostLink keeps answers, and the newest telemetry, when the host does not read", async () => {
   const bench = new Bench();
+  await bench.until(() => bench.link.isConnected);
   // Fill the socket first: what it takes no longer waits in the queue.
   while (bench.link.counters.framesDropped === 0) {
     bench.link.send(frame(1), "telemetry");
   }
-  const taken = bench.link.counters.framesOut;
-  for (let index = 0; index < QUEUE_CAPACITY_FRAMES / 2; index++) {
+  for (let index = 0; index < LANE_CAPACITY_FRAMES.answer; index++) {
     assertEquals(bench.link.send(frame(2), "answer"), true);
   }
-  for (let index = 0; index < QUEUE_CAPACITY_FRAMES; index++) {
-    bench.link.send(frame(3), "telemetry");
-  }
-  for (let index = 0; index < QUEUE_CAPACITY_FRAMES; index++) {
-    bench.link.send(frame(2), "answer");
-  }
   assertEquals(bench.link.send(frame(4), "answer"), false);
-  assertEquals(bench.link.send(frame(4), "telemetry"), false);
-  let received = new Uint8Array();
+  for (let index = 0; index < LANE_CAPACITY_FRAMES.telemetry; index++) {
+    assertEquals(bench.link.send(frame(3), "telemetry"), true);
+  }
+  const { framesDropped } = bench.link.counters;
+  assertEquals(
+    framesDropped,
+    1 + 1 + LANE_CAPACITY_FRAMES.telemetry,
+  );
+  const parts: Uint8Array[] = [];
   await bench.until(() => {
-    received = Uint8Array.of(...received, ...bench.drain());
-    const { framesOut } = bench.link.counters;
-    return framesOut > taken && received.length === 256 * framesOut &&
-      framesOut >= taken + QUEUE_CAPACITY_FRAMES;
+    parts.push(bench.drain());
+    const isSent = bench.link.room("telemetry") === 256;
+    return isSent && parts.at(-1)?.length === 0;
   });
+  const received = concat(parts);
   const values: number[] = [];
   for (let at = 0; at < received.length; at += 256) {
-    assertEquals(
-      received.subarray(at, at + 256),
-      frame(received[at] ?? 0),
-    );
+    assertEquals(received.subarray(at, at + 256), frame(received[at] ?? 0));
     values.push(received[at] ?? 0);
   }
-  const answers = values.filter((value) => value === 2).length;
-  assertEquals(answers >= QUEUE_CAPACITY_FRAMES - 1, true);
-  assertEquals(values.includes(4), false);
+  const count = (wanted: number) =>
+    values.filter((value) => value === wanted).length;
+  assertEquals(count(2), LANE_CAPACITY_FRAMES.answer);
+  assertEquals(count(3), LANE_CAPACITY_FRAMES.telemetry);
+  assertEquals(count(4), 0);
+  assertEquals(bench.link.counters.framesOut, values.length);
   close(bench.host);
   await bench.close();
 });
 
-/** A port without a kernel: it takes so many bytes of each write. */
-class FakePort implements LinkPort {
-  readonly writes: number[] = [];
-  readonly taken: number[] = [];
-  room = Infinity;
-  input: Uint8Array[] = [];
-  poll: (polled: PollEvents) => void = () => {};
-
-  read(buffer: Uint8Array): number | null {
-    const next = this.input.shift();
-    if (next === undefined) return null;
-    buffer.set(next);
-    return next.length;
+Deno.test("HostLink owes nothing to a host that has left, and tells its telemetry to the next", async () => {
+  const bench = new Bench();
+  await bench.until(() => bench.link.isConnected);
+  while (bench.link.counters.framesDropped === 0) {
+    bench.link.send(frame(1), "telemetry");
   }
+  bench.link.send(frame(2), "answer");
+  bench.link.send(frame(3), "error");
+  close(bench.host);
+  await bench.until(() => !bench.link.isConnected);
+  assertEquals(bench.link.room("answer"), LANE_CAPACITY_FRAMES.answer);
+  assertEquals(bench.link.room("error"), LANE_CAPACITY_FRAMES.error);
+  assertEquals(bench.link.room("telemetry"), 0);
+  await bench.close();
+});
 
-  write(bytes: Uint8Array): number | null {
-    const count = Math.min(bytes.length, this.room);
-    if (count === 0) return null;
-    this.room -= count;
-    this.writes.push(count);
-    this.taken.push(...bytes.subarray(0, count));
-    return count;
-  }
-
-  listen(poll: (polled: PollEvents) => void): void {
-    this.poll = poll;
-  }
-
-  rearm(): void {}
-  close(): void {}
-
-  event(polled: Partial<PollEvents> = {}): void {
-    this.poll({
-      readable: true,
-      writable: true,
-      hangup: false,
-      error: false,
-      priority: false,
-      ...polled,
-    });
-  }
-}
-
-Deno.test("HostLink sends the answers to what it read at once in few writes", () => {
+function fakeLink(onFrame: (link: HostLink, frame: Uint8Array) => void) {
   const port = new FakePort();
   const link: HostLink = new HostLink(port, {
-    onFrame: (bytes) => void link.send(bytes, "answer"),
+    onFrame: (bytes) => onFrame(link, bytes),
     onConnected: () => {},
+  });
+  return { port, link };
+}
+
+Deno.test("HostLink takes the next host's first frame for one, wherever the last one stopped and however short it was away", () => {
+  for (let cut = 1; cut <= 255; cut++) {
+    const frames: Uint8Array[] = [];
+    const { port } = fakeLink((_, bytes) => void frames.push(bytes));
+    const ping = encodeFrame({
+      type: FrameType.TC,
+      apid: Apid.HOST,
+      destinationApid: 0,
+      payload: new Uint8Array(248).fill(7),
+    });
+    port.pieces.push(ping.slice(0, cut), ping, ping.slice(0, 100));
+    port.poll();
+    assertEquals(frames.length, 1, `cut at ${cut}`);
+    assertEquals(frames[0], ping);
+    // The rest of a frame that goes on is no beginning.
+    port.pieces.push(ping.slice(100));
+    port.poll();
+    assertEquals(frames.length, 2, `cut at ${cut}`);
+  }
+});
+
+Deno.test("HostLink answers a host whose first frame is there before itself", () => {
+  const { port, link } = fakeLink((link, bytes) => {
+    link.send(bytes, "answer");
+  });
+  // Its hang-up before, for which a read ends at once.
+  port.pieces.push(new Uint8Array());
+  port.poll(true);
+  assertEquals(link.isConnected, false);
+  port.pieces.push(frame(5), frame(6).subarray(0, 99), new Uint8Array());
+  port.poll(true);
+  assertEquals(port.written, []);
+  port.pieces.push(frame(6).subarray(99));
+  port.poll();
+  assertEquals(port.written.map((bytes) => bytes[0]), [5, 6]);
+});
+
+Deno.test("HostLink reads a bounded piece at a time, and asks for the rest", () => {
+  let frames = 0;
+  const { port } = fakeLink(() => void frames++);
+  for (let index = 0; index < 100; index++) {
+    port.pieces.push(new Uint8Array(4096));
+  }
+  port.poll();
+  assertEquals([frames, port.rearmed], [256, 1]);
+});
+
+Deno.test("HostLink answers each frame of a host that reads, and goes on slowly with one that does not", async () => {
+  // Those of a write stand before the port, besides those that wait.
+  const owed = LANE_CAPACITY_FRAMES.error + 16;
+  let frames = 0;
+  const { port, link } = fakeLink((link) => {
+    frames++;
+    link.send(frame(9), "error");
+  });
+  port.room = 0;
+  for (let index = 0; index < 20; index++) {
+    port.pieces.push(new Uint8Array(4096));
+  }
+  port.poll();
+  assertEquals(frames, owed);
+  assertEquals(link.counters.framesDropped, 0);
+  // It does not read, but what it sends is still looked at.
+  while (frames < owed + 32) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const { framesDropped } = link.counters;
+  assertEquals(framesDropped, frames - owed);
+  // It reads again: the rest is answered.
+  port.room = Infinity;
+  port.poll();
+  while (port.pieces.length > 0) port.poll();
+  assertEquals(frames, 320);
+  const bytes = port.written.reduce((sum, piece) => sum + piece.length, 0);
+  assertEquals(bytes, (320 - link.counters.framesDropped) * 256);
+  link.close();
+});
+
+Deno.test("HostLink sends the answers to what it read at once in few writes", () => {
+  const { port, link } = fakeLink((link, bytes) => {
+    link.send(bytes, "answer");
   });
   for (let index = 0; index < 40; index += 8) {
     const chunk = new Uint8Array(8 * 256);
     for (let at = 0; at < 8; at++) chunk.set(frame(index + at), 256 * at);
-    port.input.push(chunk);
+    port.pieces.push(chunk);
   }
-  port.event();
-  assertEquals(port.writes, [16 * 256, 16 * 256, 8 * 256]);
+  port.poll();
+  assertEquals(port.written.map(({ length }) => length), [
+    16 * 256,
+    16 * 256,
+    8 * 256,
+  ]);
+  const bytes = concat(port.written);
   assertEquals(
-    port.taken.filter((_, at) => at % 256 === 0),
+    [...bytes.filter((_, at) => at % 256 === 0)],
     Array.from({ length: 40 }, (_, index) => index),
   );
   assertEquals(link.counters, {
@@ -203,26 +267,24 @@ Deno.test("HostLink sends the answers to what it read at once in few writes", ()
 
 Deno.test("HostLink begins a host's next life with a whole frame, wherever the last one ended", () => {
   for (const room of [0, 1, 255, 256, 257, 700, 16 * 256 - 1, 5000]) {
-    const port = new FakePort();
-    const link = new HostLink(port, {
-      onFrame: () => {},
-      onConnected: () => {},
-    });
-    port.event();
+    const { port, link } = fakeLink(() => {});
     port.room = room;
-    for (let value = 1; value <= 20; value++) link.send(frame(value), "answer");
-    assertEquals(link.counters.framesOut, Math.floor(room / 256));
-    port.taken.length = 0;
-    port.event({ hangup: true });
-    port.room = Infinity;
-    port.event();
+    for (let value = 1; value <= 20; value++) {
+      link.send(frame(value), "telemetry");
+    }
     const whole = Math.floor(room / 256);
+    assertEquals(link.counters.framesOut, whole);
+    port.written.length = 0;
+    port.poll(true);
+    port.room = Infinity;
+    port.poll();
+    const bytes = concat(port.written);
     assertEquals(
-      port.taken.filter((_, at) => at % 256 === 0),
+      [...bytes.filter((_, at) => at % 256 === 0)],
       Array.from({ length: 20 - whole }, (_, index) => whole + 1 + index),
       `after ${room} bytes`,
     );
-    assertEquals(port.taken.length, 256 * (20 - whole));
+    assertEquals(bytes.length, 256 * (20 - whole));
     assertEquals(link.counters.framesOut, 20);
   }
 });

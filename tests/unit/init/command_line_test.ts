@@ -19,6 +19,7 @@ Deno.test("parseCommandLine gives defaults on an empty line", () => {
     logLevel: "info",
     servicesPath: "/etc/spaceos/services.d",
     watchdogTimeoutSeconds: 30,
+    named: [],
     warnings: [],
   });
 });
@@ -34,6 +35,7 @@ Deno.test("parseCommandLine takes the last word of a key", () => {
     logLevel: "debug",
     servicesPath: "/run/s",
     watchdogTimeoutSeconds: 0,
+    named: ["disk", "disk", "safe", "log", "services", "watchdog"],
     warnings: [],
   });
   assertEquals(parseCommandLine("spaceos.safe spaceos.safe=0").safeMode, false);
