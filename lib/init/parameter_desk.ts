@@ -12,7 +12,8 @@
  * | another id from `INIT_PARAMETER_FIRST` on | UNKNOWN | no | |
  * | an id of the user | OK or STORAGE_ERROR | yes or no | |
  *
- * Every answer carries the value that is in force afterwards. A parameter of
+ * A staged set is in force as a whole or not at all; one that a volume does not
+ * take is not. Every answer carries the value that is in force afterwards. A parameter of
  * the init that is not stored has generation 0.
  *
  * @module
@@ -130,9 +131,10 @@ export class ParameterDesk {
     const { parameterId, value } = set;
     if (parameterId === StagingId.STAGE) return [this.#stage(value)];
     if (parameterId === StagingId.COMMIT) return await this.#commit(value);
-    const refusal = this.#judge(set) ?? this.#apply([set]);
-    const status = refusal?.status ?? await this.#store([set]);
-    return [this.#answer(parameterId, status)];
+    const before = this.#judge(set) ?? this.#apply([set]);
+    if ("status" in before) return [this.#answer(parameterId, before.status)];
+    this.#tell(before);
+    return [this.#answer(parameterId, await this.#store([set]))];
   }
 
   #stage(value: Uint8Array): ParameterAnswer {
@@ -173,10 +175,13 @@ export class ParameterDesk {
     if (this.#parts.store === null && user !== undefined) {
       return refused(ParameterStatus.STORAGE_ERROR, user.parameterId);
     }
-    const refusal = this.#apply(sets);
-    if (refusal !== null) return refused(refusal.status, refusal.parameterId);
+    const before = this.#apply(sets);
+    if ("status" in before) return refused(before.status, before.parameterId);
     const status = await this.#store(sets);
-    if (status !== ParameterStatus.OK) return refused(status);
+    const isStored = status === ParameterStatus.OK;
+    if (!isStored && this.#parts.store !== null) this.#undo(before);
+    this.#tell(before);
+    if (!isStored) return refused(status);
     this.#staged = new Uint8Array();
     return [
       ...refused(status),
@@ -186,8 +191,8 @@ export class ParameterDesk {
 
   #readStaged(value: Uint8Array): ParameterSet[] | null {
     try {
-      const { crc32 } = commitLayout.decode(value);
-      if (crc32 !== crc32c(this.#staged)) return null;
+      const { setChecksum } = commitLayout.decode(value);
+      if (setChecksum !== crc32c(this.#staged)) return null;
       return decodeParameterSets(this.#staged);
     } catch (error) {
       if (error instanceof WireError) return null;
@@ -210,30 +215,34 @@ export class ParameterDesk {
       : null;
   }
 
-  /** Puts values in force, all or none. */
-  #apply(sets: readonly ParameterSet[]): Refusal | null {
-    const changes = sets.flatMap((set) => ownChange(set) ?? []);
-    const done: OwnChange[] = [];
-    for (const { name, value } of changes) {
-      const before = this.#inForce.get(name) ?? value;
+  /** Puts values in force, all or none; gives what was in force before. */
+  #apply(sets: readonly ParameterSet[]): Refusal | readonly OwnChange[] {
+    const before: OwnChange[] = [];
+    for (const { name, value } of sets.flatMap((set) => ownChange(set) ?? [])) {
+      const old = this.#inForce.get(name) ?? value;
       if (this.#parts.apply(name, value) !== null) {
-        for (const undone of done.toReversed()) {
-          this.#parts.apply(undone.name, undone.value);
-          this.#inForce.set(undone.name, undone.value);
-        }
-        const { id } = INIT_PARAMETERS[name];
-        return { status: ParameterStatus.INVALID, parameterId: id };
+        this.#undo(before);
+        const parameterId = INIT_PARAMETERS[name].id;
+        return { status: ParameterStatus.INVALID, parameterId };
       }
       this.#inForce.set(name, value);
-      done.push({ name, value: before });
+      before.push({ name, value: old });
     }
-    for (const [index, { name, value }] of changes.entries()) {
-      const before = done[index]?.value;
-      if (before !== value) {
-        this.#parts.onChange(`${name}: ${before} -> ${value}`);
-      }
+    return before;
+  }
+
+  #undo(before: readonly OwnChange[]): void {
+    for (const { name, value } of before.toReversed()) {
+      this.#parts.apply(name, value);
+      this.#inForce.set(name, value);
     }
-    return null;
+  }
+
+  #tell(before: readonly OwnChange[]): void {
+    for (const { name, value } of before) {
+      const now = this.#inForce.get(name);
+      if (now !== value) this.#parts.onChange(`${name}: ${value} -> ${now}`);
+    }
   }
 
   async #store(sets: readonly ParameterSet[]): Promise<ParameterStatus> {
@@ -266,8 +275,8 @@ export class ParameterDesk {
   ): { readonly generation: number; readonly value: Uint8Array } | null {
     if (id === StagingId.STAGE) {
       const { length } = this.#staged;
-      const crc32 = crc32c(this.#staged);
-      const value = stagedSummaryLayout.encode({ length, crc32 });
+      const setChecksum = crc32c(this.#staged);
+      const value = stagedSummaryLayout.encode({ length, setChecksum });
       return { generation: 0, value };
     }
     if (isRecordId(id)) return null;

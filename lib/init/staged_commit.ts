@@ -100,7 +100,7 @@ export async function storeSet(
   await store.set(
     StagingId.RECORD,
     stagedRecordLayout.encode({
-      crc32: crc32c(bytes),
+      setChecksum: crc32c(bytes),
       length: bytes.length,
       first: bytes.subarray(0, RECORD_FIRST_MAX_BYTES),
     }),
@@ -152,7 +152,7 @@ function readNote(
   head: Uint8Array,
 ): readonly ParameterSet[] | null {
   try {
-    const { crc32, length, first } = stagedRecordLayout.decode(head);
+    const { setChecksum, length, first } = stagedRecordLayout.decode(head);
     const parts: Uint8Array[] = [first];
     const count = Math.ceil(
       Math.max(0, length - first.length) / PARAMETER_VALUE_MAX_BYTES,
@@ -163,7 +163,7 @@ function readNote(
       );
     }
     const bytes = concat(parts).subarray(0, length);
-    const isWhole = bytes.length === length && crc32c(bytes) === crc32;
+    const isWhole = bytes.length === length && crc32c(bytes) === setChecksum;
     return isWhole ? decodeParameterSets(bytes) : null;
   } catch {
     return null;

@@ -57,26 +57,26 @@ export interface StagedSummary {
   /** 0x00 u32: how many bytes are staged. */
   readonly length: number;
   /** 0x04 u32: their CRC-32C, which the commit repeats. */
-  readonly crc32: number;
+  readonly setChecksum: number;
 }
 
 /** The field table of the answer to `STAGE`. */
 export const stagedSummaryLayout: Layout<StagedSummary, StagedSummary> =
   defineLayout("staged set", 8, {
     length: u32(0x00),
-    crc32: u32(0x04, { hex: true }),
+    setChecksum: u32(0x04, { hex: true }),
   });
 
 /** The field table of a commit's value. */
 export const commitLayout: Layout<
-  { readonly crc32: number },
-  { readonly crc32: number }
-> = defineLayout("commit", 4, { crc32: u32(0x00, { hex: true }) });
+  { readonly setChecksum: number },
+  { readonly setChecksum: number }
+> = defineLayout("commit", 4, { setChecksum: u32(0x00, { hex: true }) });
 
 /** The store's note of a set: its first part, and what tells that it is whole. */
 export interface StagedRecord {
   /** 0x00 u32: the CRC-32C of the whole set. */
-  readonly crc32: number;
+  readonly setChecksum: number;
   /** 0x04 u16: the length of the whole set in bytes. */
   readonly length: number;
   /** 0x06 the set's first bytes; the rest stands under the ids that follow. */
@@ -89,7 +89,7 @@ export const RECORD_FIRST_MAX_BYTES: number = PARAMETER_VALUE_MAX_BYTES - 6;
 /** The field table of the note. */
 export const stagedRecordLayout: Layout<StagedRecord, StagedRecord> =
   defineLayout("staged record", PARAMETER_VALUE_MAX_BYTES, {
-    crc32: u32(0x00, { hex: true }),
+    setChecksum: u32(0x00, { hex: true }),
     length: u16(0x04),
     first: rest(0x06, RECORD_FIRST_MAX_BYTES),
   });

@@ -35,7 +35,16 @@ Deno.test("parseCommandLine takes the last word of a key", () => {
     logLevel: "debug",
     servicesPath: "/run/s",
     watchdogTimeoutSeconds: 0,
-    named: ["disk", "disk", "safe", "log", "services", "watchdog"],
+    named: [
+      "disk",
+      "disk",
+      "safe",
+      "log",
+      "services",
+      "watchdog",
+      "page",
+      "page",
+    ],
     warnings: [],
   });
   assertEquals(parseCommandLine("spaceos.safe spaceos.safe=0").safeMode, false);

@@ -198,9 +198,11 @@ Deno.test("ParameterDesk stores 32 parameters of a user and refuses the next wit
   // A commit needs a slot for its note, and says so before it changes anything.
   const [commit] = await bench.commit([
     { parameterId: 0, value: u32(100) },
-    { parameterId: 1, value: u32(101) },
+    { parameterId: HEALTH_INTERVAL, value: u32(900) },
   ]);
   assertEquals(commit?.status, STORAGE_ERROR);
+  assertEquals(bench.get(HEALTH_INTERVAL)?.value, u32(10_000));
+  assertEquals(bench.changes, []);
   assertEquals(bench.get(0)?.value, u32(0));
 });
 

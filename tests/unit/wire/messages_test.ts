@@ -48,7 +48,7 @@ Deno.test("receiveFrame names the fault of each kind of bad frame", () => {
     [{ 1: 0 }, "UNKNOWN_TYPE"],
     [{ 1: 11 }, "UNKNOWN_TYPE"],
     [{ 1: 0xFF }, "UNKNOWN_TYPE"],
-    [{ 2: 8 }, "MALFORMED"],
+    [{ 2: 8 }, "APID_NOT_ALLOCATED"],
     [{ 5: 249 }, "MESSAGE_TOO_LARGE"],
     [{ 4: 1 }, "MESSAGE_TOO_LARGE"],
     [{ 6: 8 }, "MALFORMED"],

@@ -63,6 +63,11 @@ import {
   answerPageLayout,
   telecommandLayout,
 } from "../../../lib/wire/telecommand.ts";
+import {
+  commitLayout,
+  stagedRecordLayout,
+  stagedSummaryLayout,
+} from "../../../lib/wire/parameter_staging.ts";
 import { timeSetLayout } from "../../../lib/wire/time_set.ts";
 import { fromHexDump, type Random } from "./support.ts";
 
@@ -964,6 +969,45 @@ export const SAMPLES: readonly Sample[] = [
       [
         { nanoseconds: 1e9 },
         "mission_nanos is 1000000000, expected 0..999999999",
+      ],
+    ],
+  }),
+  sample({
+    layout: stagedSummaryLayout,
+    random: (random) => ({ length: u32(random), setChecksum: u32(random) }),
+    known: { length: 0x01020304, setChecksum: 0x05060708 },
+    knownBytes: fromHexDump("01020304 05060708"),
+    refused: [
+      [{ length: -1 }, `length is -1, ${U32}`],
+      [{ setChecksum: 2 ** 32 }, `set_checksum is 4294967296, ${U32}`],
+    ],
+  }),
+  sample({
+    layout: commitLayout,
+    random: (random) => ({ setChecksum: u32(random) }),
+    known: { setChecksum: 0x05060708 },
+    knownBytes: fromHexDump("05060708"),
+    refused: [[{ setChecksum: 2 ** 32 }, `set_checksum is 4294967296, ${U32}`]],
+  }),
+  sample({
+    layout: stagedRecordLayout,
+    random: (random) => ({
+      setChecksum: u32(random),
+      length: edge(random, 0xFFFF),
+      first: random.bytes(edge(random, 234)),
+    }),
+    known: {
+      setChecksum: 0x05060708,
+      length: 3,
+      first: new Uint8Array([9, 8, 7]),
+    },
+    knownBytes: fromHexDump("05060708 0003 090807"),
+    refused: [
+      [{ setChecksum: 2 ** 32 }, `set_checksum is 4294967296, ${U32}`],
+      [{ length: 65536 }, "length is 65536, expected 0..65535"],
+      [
+        { first: new Uint8Array(235) },
+        "first is",
       ],
     ],
   }),
