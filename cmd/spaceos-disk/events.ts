@@ -7,6 +7,7 @@
 import { equals } from "@std/bytes/equals";
 import type { BlockDevice } from "../../lib/storage/device.ts";
 import type { StoredEvent } from "../../lib/storage/events.ts";
+import { readBlocks } from "../../lib/storage/recovery.ts";
 import { openVolume } from "../../lib/storage/volume.ts";
 import { EventSeverity } from "../../lib/wire/event.ts";
 import { eventCodeName } from "../../lib/wire/event_code.ts";
@@ -101,11 +102,17 @@ async function follow(
   let before: readonly Uint8Array[] = [];
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, FOLLOW_INTERVAL_MS));
-    const now = [await device.read(RING_FIRST_BLOCK, RING_BLOCKS)];
-    if (journalBlock !== null) now.push(await device.read(journalBlock, 1));
-    const same = now.every((bytes, index) =>
-      equals(bytes, before[index] ?? new Uint8Array())
-    );
+    // A sector that can't be read costs its own events, not the following.
+    const now = [
+      ...await readBlocks(device, RING_FIRST_BLOCK, RING_BLOCKS),
+      ...(journalBlock === null
+        ? []
+        : await readBlocks(device, journalBlock, 1)),
+    ].map((bytes) => bytes ?? new Uint8Array());
+    const same = now.length === before.length &&
+      now.every((bytes, index) =>
+        equals(bytes, before[index] ?? new Uint8Array())
+      );
     if (same) continue;
     before = now;
     const volume = await openVolume(device, { readOnly: true });

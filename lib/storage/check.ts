@@ -324,9 +324,12 @@ async function checkDataProducts(
   verifyData: boolean,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const { products, gaps, endBlock } = await readCatalogue(device, geometry);
+  const { products, gaps, endBlock, isCutShort } = await readCatalogue(
+    device,
+    geometry,
+  );
   for (const [index, gap] of gaps.entries()) {
-    const atEnd = endBlock === null && index === gaps.length - 1;
+    const atEnd = endBlock === null && index === gaps.length - 1 && !isCutShort;
     findings.push({
       severity: atEnd ? "warning" : "error",
       area: "data products",
@@ -343,7 +346,7 @@ async function checkDataProducts(
   const store = new DataProductStore(device, geometry, null);
   for (const product of products) {
     try {
-      await store.read(product);
+      await store.verify(product);
     } catch (error) {
       const at = error instanceof StorageError ? error.block : undefined;
       findings.push({

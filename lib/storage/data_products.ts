@@ -24,6 +24,7 @@ import type { DataProductPiece } from "../wire/data_product_read.ts";
 import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
 import { StorageError } from "./error.ts";
 import type { Geometry } from "./layout.ts";
+import { readBlocks } from "./recovery.ts";
 import { isZero } from "./parameters.ts";
 import { deviceError, type Writer } from "./writer.ts";
 
@@ -31,6 +32,13 @@ import { deviceError, type Writer } from "./writer.ts";
 const CHUNK_BLOCKS = 256;
 /** How many writes may wait for their turn. */
 const MAXIMUM_WAITING_WRITES = 16;
+/**
+ * How many products and damaged stretches a catalogue has at most: it is held in
+ * memory, and what a disk claims must not fill that.
+ */
+export const MAXIMUM_CATALOGUE_ENTRIES = 65_536;
+/** A search for the next descriptor ends at so many blocks that can't be read. */
+const MAXIMUM_UNREADABLE_BLOCKS = 1024;
 
 /** A product in the catalogue. */
 export interface DataProduct extends DataProductBlock {
@@ -59,6 +67,11 @@ export interface DataProductCatalogue {
    * is damaged. At the end of the area there is room for nothing.
    */
   readonly endBlock: number | null;
+  /**
+   * Whether the catalogue has more than {@linkcode MAXIMUM_CATALOGUE_ENTRIES}
+   * entries; the last gap stands for those that were not read.
+   */
+  readonly isCutShort: boolean;
 }
 
 /** What {@linkcode DataProductStore.write} stores. */
@@ -91,7 +104,8 @@ export interface NewDataProduct {
  * const device = new MemoryBlockDevice({ blockCount: 64 });
  * const superblock = { totalBlocks: 64, dataProductStart: 33, dataProductSize: 30 };
  * const catalogue = await readCatalogue(device, geometryOf(superblock, 64));
- * assertEquals(catalogue, { products: [], gaps: [], endBlock: 33 });
+ * assertEquals(catalogue.products, []);
+ * assertEquals(catalogue.endBlock, 33);
  * ```
  */
 export async function readCatalogue(
@@ -101,10 +115,25 @@ export async function readCatalogue(
   const { dataProductStart: start, dataProductBlocks: size } = geometry;
   const products: DataProduct[] = [];
   const gaps: DataProductGap[] = [];
+  const catalogue = (endBlock: number | null, isCutShort = false) => ({
+    products,
+    gaps,
+    endBlock,
+    isCutShort,
+  });
   let position = start;
   while (position < start + size) {
+    if (products.length + gaps.length >= MAXIMUM_CATALOGUE_ENTRIES) {
+      gaps.push({
+        firstBlock: position,
+        blockCount: start + size - position,
+        reason:
+          `the catalogue goes on after ${MAXIMUM_CATALOGUE_ENTRIES} entries`,
+      });
+      return catalogue(null, true);
+    }
     const found = await readDescriptor(device, geometry, position);
-    if (found === null) return { products, gaps, endBlock: position };
+    if (found === null) return catalogue(position);
     if (typeof found !== "string") {
       products.push(found);
       position = start + found.blockOffset + found.blockCount;
@@ -116,10 +145,10 @@ export async function readCatalogue(
       blockCount: (next ?? start + size) - position,
       reason: found,
     });
-    if (next === null) return { products, gaps, endBlock: null };
+    if (next === null) return catalogue(null);
     position = next;
   }
-  return { products, gaps, endBlock: position };
+  return catalogue(position);
 }
 
 /** The product at a block, null for the catalogue's end, or what is wrong. */
@@ -174,30 +203,32 @@ async function findDescriptor(
   first: number,
 ): Promise<number | null> {
   const end = geometry.dataProductStart + geometry.dataProductBlocks;
+  let unreadable = 0;
   for (let block = first; block < end; block += CHUNK_BLOCKS) {
     const count = Math.min(CHUNK_BLOCKS, end - block);
-    let bytes: Uint8Array | null;
-    try {
-      bytes = await device.read(block, count);
-    } catch {
-      bytes = null;
-    }
-    for (let index = 0; index < count; index++) {
-      let found: DataProduct | null | string;
-      if (bytes === null) {
-        found = await readDescriptor(device, geometry, block + index);
-      } else {
-        const start = index * BLOCK_SIZE_BYTES;
-        found = judgeDescriptor(
-          bytes.subarray(start, start + BLOCK_SIZE_BYTES),
-          geometry,
-          block + index,
-        );
+    const blocks = await readBlocks(device, block, count);
+    for (const [index, bytes] of blocks.entries()) {
+      // A disk that is gone would be asked for each of its blocks in turn.
+      if (bytes === null && ++unreadable > MAXIMUM_UNREADABLE_BLOCKS) {
+        return null;
       }
-      if (found !== null && typeof found !== "string") return block + index;
+      if (bytes !== null && isDescriptor(bytes, geometry, block + index)) {
+        return block + index;
+      }
     }
   }
   return null;
+}
+
+function isDescriptor(
+  bytes: Uint8Array<ArrayBuffer>,
+  geometry: Geometry,
+  block: number,
+): boolean {
+  // Most blocks are none, and a refused one costs far more than this look.
+  const offset = new DataView(bytes.buffer).getUint32(0);
+  return offset === block - geometry.dataProductStart + 1 &&
+    typeof judgeDescriptor(bytes, geometry, block) !== "string";
 }
 
 /**
@@ -272,12 +303,42 @@ export class DataProductStore {
     if (found === undefined) {
       throw new StorageError("ENOENT", `no data product named ${product}`);
     }
-    const { dataProductStart } = this.#geometry;
-    const first = dataProductStart + found.blockOffset;
-    const data = new Uint8Array(found.blockCount * BLOCK_SIZE_BYTES);
+    let data: Uint8Array<ArrayBuffer>;
+    try {
+      data = new Uint8Array(found.dataLength);
+    } catch {
+      throw new StorageError(
+        "EINVAL",
+        `${found.name} is ${found.dataLength} bytes, which is more than fits into memory`,
+      );
+    }
+    await this.#readAll(found, (bytes, at) =>
+      data.set(
+        bytes.subarray(0, Math.max(0, data.length - at)),
+        Math.min(at, data.length),
+      ));
+    return data;
+  }
+
+  /**
+   * Reads all of a product and judges its CRC, without keeping it in memory.
+   *
+   * @param product The product.
+   * @throws {StorageError} EIO, or EBADMSG if the data is damaged.
+   */
+  async verify(product: DataProduct): Promise<void> {
+    await this.#readAll(product, () => {});
+  }
+
+  async #readAll(
+    product: DataProduct,
+    take: (bytes: Uint8Array, offset: number) => void,
+  ): Promise<void> {
+    const { name, blockOffset, blockCount, dataCrc32 } = product;
+    const first = this.#geometry.dataProductStart + blockOffset;
     const crc = new Crc32c();
-    for (let done = 0; done < found.blockCount; done += CHUNK_BLOCKS) {
-      const count = Math.min(CHUNK_BLOCKS, found.blockCount - done);
+    for (let done = 0; done < blockCount; done += CHUNK_BLOCKS) {
+      const count = Math.min(CHUNK_BLOCKS, blockCount - done);
       let bytes: Uint8Array;
       try {
         bytes = await this.#device.read(first + done, count);
@@ -285,16 +346,15 @@ export class DataProductStore {
         throw deviceError("read", first + done, error);
       }
       crc.update(bytes);
-      data.set(bytes, done * BLOCK_SIZE_BYTES);
+      take(bytes, done * BLOCK_SIZE_BYTES);
     }
-    if (crc.digest() !== found.dataCrc32) {
+    if (crc.digest() !== dataCrc32) {
       throw new StorageError(
         "EBADMSG",
-        `the data of ${found.name} has CRC ${crc.digest()}, expected ${found.dataCrc32}`,
+        `the data of ${name} has CRC ${crc.digest()}, expected ${dataCrc32}`,
         { block: first },
       );
     }
-    return data.slice(0, found.dataLength);
   }
 
   /**
@@ -376,9 +436,18 @@ export class DataProductStore {
     product: NewDataProduct,
   ): Promise<DataProduct> {
     const catalogue = await this.catalogue();
-    const { endBlock } = catalogue;
+    const { endBlock, products, gaps } = catalogue;
+    if (
+      catalogue.isCutShort ||
+      products.length + gaps.length >= MAXIMUM_CATALOGUE_ENTRIES
+    ) {
+      throw new StorageError(
+        "ENOSPC",
+        `the catalogue is full: it has ${MAXIMUM_CATALOGUE_ENTRIES} entries`,
+      );
+    }
     if (endBlock === null) {
-      const block = catalogue.gaps.at(-1)?.firstBlock ?? 0;
+      const block = gaps.at(-1)?.firstBlock ?? 0;
       throw new StorageError(
         "EUCLEAN",
         `block ${block} is neither a descriptor nor zero, so the catalogue's end is unknown: repair the volume first`,
@@ -414,9 +483,10 @@ export class DataProductStore {
     await writer.writeBlock(endBlock, image);
     const entry = { ...descriptor, descriptorBlock: endBlock };
     this.#catalogue = Promise.resolve({
-      products: [...catalogue.products, entry],
-      gaps: catalogue.gaps,
+      products: [...products, entry],
+      gaps,
       endBlock: endBlock + 1 + blockCount,
+      isCutShort: false,
     });
     return entry;
   }

@@ -24,6 +24,13 @@ import { isZero } from "./parameters.ts";
 /** How many records an event block holds. */
 export const EVENTS_PER_BLOCK = 6;
 
+/**
+ * The highest number that a block's first record may have. Nobody counts that
+ * far, so a trailer that claims more, or 0, is none of ours; and what follows it
+ * still fits into 64 bits.
+ */
+export const MAXIMUM_FIRST_SEQUENCE: bigint = 2n ** 63n - 1n;
+
 /** What one slot of an event block holds. */
 export type EventSlot =
   | { readonly kind: "empty" }
@@ -73,11 +80,15 @@ export function readEventBlock(image: Uint8Array): EventBlock {
   let firstSequence: bigint | null = null;
   let trailer: EventBlock["trailer"] = "none";
   if (!isZero(trailerBytes)) {
+    trailer = "damaged";
     try {
-      firstSequence = decodeEventTrailer(trailerBytes).sequence;
-      trailer = "valid";
+      const { sequence } = decodeEventTrailer(trailerBytes);
+      if (sequence >= 1n && sequence <= MAXIMUM_FIRST_SEQUENCE) {
+        firstSequence = sequence;
+        trailer = "valid";
+      }
     } catch {
-      trailer = "damaged";
+      // It stays damaged.
     }
   }
   const slots = Array.from(

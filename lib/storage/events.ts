@@ -24,6 +24,7 @@ import {
 import {
   type EventBlock,
   EVENTS_PER_BLOCK,
+  MAXIMUM_FIRST_SEQUENCE,
   readEventBlock,
   recordCrcsOf,
   startEventBlock,
@@ -346,7 +347,8 @@ export class EventBatch {
    * @param bytes Its 76 bytes, if the caller has them.
    * @returns The number that it gets, or null if the batch must be durable
    * first: the record would push out one of this very batch.
-   * @throws {StorageError} EIO if no block of the ring can be written.
+   * @throws {StorageError} EIO if no block of the ring can be written, ENOSPC
+   * if the numbers are used up.
    */
   append(
     record: EventRecord,
@@ -360,6 +362,12 @@ export class EventBatch {
         throw new StorageError("EIO", "no block of the event ring is usable");
       }
       if (this.#changes.has(ringBlock)) return null;
+      if (this.nextSequence > MAXIMUM_FIRST_SEQUENCE) {
+        throw new StorageError(
+          "ENOSPC",
+          `the event numbers are used up: the next one is ${this.nextSequence}, expected at most ${MAXIMUM_FIRST_SEQUENCE}`,
+        );
+      }
       head = { ringBlock, firstSequence: this.nextSequence, used: 0 };
       this.started.add(ringBlock);
       this.#changes.set(ringBlock, startEventBlock(head.firstSequence));

@@ -167,9 +167,9 @@ async function repairStores(
     rewritten.add(block);
   }
   if (journalBlock !== null) await writeThrough(device, journalBlock, zeros());
-  const { gaps, endBlock } = await readCatalogue(device, geometry);
+  const { gaps, endBlock, isCutShort } = await readCatalogue(device, geometry);
   const last = gaps.at(-1);
-  if (endBlock === null && last !== undefined) {
+  if (endBlock === null && !isCutShort && last !== undefined) {
     await writeThrough(device, last.firstBlock, zeros());
     rewritten.add(last.firstBlock);
   }

@@ -18,7 +18,6 @@
  */
 
 import { concat } from "@std/bytes/concat";
-import { equals } from "@std/bytes/equals";
 import { defineLayout, type Layout } from "./codec.ts";
 import { dataProductBlockLayout } from "./data_product.ts";
 import { WireError } from "./error.ts";
@@ -325,21 +324,25 @@ function unpackParameters(
   return image;
 }
 
-const NO_CRCS: readonly number[] = [0, 0, 0, 0, 0, 0];
-
 function packEvents(
   image: Uint8Array,
-  replacedCrcs: readonly number[] = NO_CRCS,
+  replacedCrcs: readonly number[] | undefined,
 ): { occupied: number; payload: Uint8Array } {
   const records = image.subarray(0, EVENT_TRAILER_OFFSET);
   const trailer = image.subarray(EVENT_TRAILER_OFFSET);
   if (isZero(trailer)) {
-    if (replacedCrcs !== NO_CRCS) {
+    if (replacedCrcs !== undefined) {
       throw refuse("replaced_crcs", replacedCrcs, "none without a trailer");
     }
     return { occupied: 1, payload: records };
   }
   const { sequence } = eventTrailerLayout.decode(trailer);
+  if (replacedCrcs === undefined) {
+    // The records, the number and zeros stand in the packed layout's order
+    // already, and every second append passes here.
+    const payload = image.subarray(0, journaledEventsLayout.sizeBytes);
+    return { occupied: 0, payload };
+  }
   const packed = { records, sequence, replacedCrcs };
   return { occupied: 0, payload: journaledEventsLayout.encode(packed) };
 }
@@ -372,7 +375,10 @@ function judgePadding(payload: Uint8Array, from: number): void {
 }
 
 function isZero(block: Uint8Array): boolean {
-  return equals(block, new Uint8Array(block.length));
+  for (let index = 0; index < block.length; index++) {
+    if (block[index] !== 0) return false;
+  }
+  return true;
 }
 
 function refuse(field: string, value: unknown, expected: string): WireError {

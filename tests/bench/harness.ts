@@ -22,8 +22,13 @@ export interface Target {
   readonly contender: string;
   /** How many times as fast as the baseline it should be. */
   readonly atLeast: number;
-  /** Why it may be missed, as measured; shown where it is. */
-  readonly otherwise?: string;
+  /**
+   * Why it may be missed, as measured; shown where it is. A function is given
+   * the medians of this very run, in microseconds.
+   */
+  readonly otherwise?:
+    | string
+    | ((medianUs: (name: string) => number) => string);
 }
 
 /** Contenders that do the same work. */
@@ -56,10 +61,17 @@ export interface ComparisonResult {
   readonly title: string;
   readonly baseline: string;
   readonly results: readonly Result[];
-  readonly targets: readonly (Target & {
-    readonly ratio: number;
-    readonly reached: boolean;
-  })[];
+  readonly targets: readonly TargetResult[];
+}
+
+/** Whether a target was reached. */
+export interface TargetResult {
+  readonly contender: string;
+  readonly atLeast: number;
+  readonly ratio: number;
+  readonly reached: boolean;
+  /** Why not. */
+  readonly reason?: string;
 }
 
 /** Measures the contenders in turns. */
@@ -90,9 +102,21 @@ export async function compare(
     medianNs,
     ratio: base / medianNs,
   }));
-  const targets = (comparison.targets ?? []).map((target) => {
-    const ratio = base / (medians.get(target.contender) ?? NaN);
-    return { ...target, ratio, reached: ratio >= target.atLeast };
+  const medianUs = (name: string) => (medians.get(name) ?? NaN) / 1e3;
+  const targets = (comparison.targets ?? []).map((target): TargetResult => {
+    const { contender, atLeast, otherwise } = target;
+    const ratio = base / (medians.get(contender) ?? NaN);
+    const reached = ratio >= atLeast;
+    const reason = typeof otherwise === "function"
+      ? otherwise(medianUs)
+      : otherwise;
+    return {
+      contender,
+      atLeast,
+      ratio,
+      reached,
+      ...(reached || reason === undefined ? {} : { reason }),
+    };
   });
   const { title, baseline } = comparison;
   return { title, baseline, results, targets };
@@ -140,7 +164,7 @@ export function render(result: ComparisonResult): string {
     );
   }
   for (
-    const { contender, atLeast, ratio, reached, otherwise } of result.targets
+    const { contender, atLeast, ratio, reached, reason } of result.targets
   ) {
     const verdict = reached ? "reached" : "not reached";
     lines.push(
@@ -148,7 +172,7 @@ export function render(result: ComparisonResult): string {
         ratio.toFixed(2)
       })`,
     );
-    if (!reached && otherwise !== undefined) lines.push(`    ${otherwise}`);
+    if (reason !== undefined) lines.push(`    ${reason}`);
   }
   return lines.join("\n");
 }
