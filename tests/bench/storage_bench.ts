@@ -36,12 +36,14 @@ const GROUP = 16;
 const BLOCKS = 4096;
 const SECTOR = crypto.getRandomValues(new Uint8Array(512));
 const SECTORS = crypto.getRandomValues(new Uint8Array(4 * 512));
-const RECORD: EventRecord = {
-  timestamp: 1,
-  severity: 1,
-  eventCode: 2,
-  payload: crypto.getRandomValues(new Uint8Array(48)),
-};
+const PAYLOAD = crypto.getRandomValues(new Uint8Array(48));
+let recordCount = 0;
+
+/** The next record: no two are the same, as in a log. */
+function record(): EventRecord {
+  const timestamp = recordCount++;
+  return { timestamp, severity: 1, eventCode: 2, payload: PAYLOAD };
+}
 
 /** Makes the files, which are removed when the process ends. */
 export async function comparisons(): Promise<Comparison[]> {
@@ -70,7 +72,8 @@ export async function comparisons(): Promise<Comparison[]> {
     "INSERT INTO event (timestamp, severity, code, payload) VALUES (?, ?, ?, ?)",
   );
   const insert = () => {
-    statement.run(1, 1, 2, RECORD.payload);
+    const { timestamp, severity, eventCode, payload } = record();
+    statement.run(timestamp, severity, eventCode, payload);
   };
   let position = 0;
   // The sectors of the event ring, one after another, as an append writes them.
@@ -213,14 +216,14 @@ async function formatAndOpen(device: BlockDevice): Promise<Volume> {
 }
 
 async function oneByOne(volume: Volume, times: number): Promise<void> {
-  for (let time = 0; time < times; time++) await volume.events.append(RECORD);
+  for (let time = 0; time < times; time++) await volume.events.append(record());
 }
 
 async function together(volume: Volume, times: number): Promise<void> {
   for (let time = 0; time < times; time += GROUP) {
     const count = Math.min(GROUP, times - time);
     await Promise.all(
-      Array.from({ length: count }, () => volume.events.append(RECORD)),
+      Array.from({ length: count }, () => volume.events.append(record())),
     );
   }
 }
