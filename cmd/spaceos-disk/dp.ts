@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DataProduct } from "../../lib/storage/data_products.ts";
+import type { DataProduct } from "../../lib/storage/descriptor.ts";
 import { hexNumber } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
 import { ExitCode, usageError } from "./exit_code.ts";

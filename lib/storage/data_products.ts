@@ -17,10 +17,10 @@
 import { Crc32c } from "../wire/crc32c.ts";
 import {
   type DataProductBlock,
-  decodeDataProductBlock,
   encodeDataProductBlock,
 } from "../wire/data_product.ts";
 import type { DataProductPiece } from "../wire/data_product_read.ts";
+import { type DataProduct, judgeDescriptor } from "./descriptor.ts";
 import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
 import { StorageError } from "./error.ts";
 import type { Geometry } from "./layout.ts";
@@ -39,12 +39,6 @@ const MAXIMUM_WAITING_WRITES = 16;
 export const MAXIMUM_CATALOGUE_ENTRIES = 65_536;
 /** A search for the next descriptor ends at so many blocks that can't be read. */
 const MAXIMUM_UNREADABLE_BLOCKS = 1024;
-
-/** A product in the catalogue. */
-export interface DataProduct extends DataProductBlock {
-  /** The block of its descriptor, counted from the volume's start. */
-  readonly descriptorBlock: number;
-}
 
 /** A stretch of the area that the catalogue can't make sense of. */
 export interface DataProductGap {
@@ -165,35 +159,6 @@ async function readDescriptor(
     return `can't be read: ${reason}`;
   }
   return isZero(bytes) ? null : judgeDescriptor(bytes, geometry, block);
-}
-
-function judgeDescriptor(
-  bytes: Uint8Array,
-  geometry: Geometry,
-  block: number,
-): DataProduct | string {
-  let descriptor: DataProductBlock;
-  try {
-    descriptor = decodeDataProductBlock(bytes);
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-  const { blockOffset, blockCount, dataLength } = descriptor;
-  const own = block - geometry.dataProductStart + 1;
-  if (blockOffset !== own) {
-    return `block_offset is ${blockOffset}, expected ${own}`;
-  }
-  if (blockOffset + blockCount > geometry.dataProductBlocks) {
-    return `block_count is ${blockCount}, expected at most ${
-      geometry.dataProductBlocks - blockOffset
-    }`;
-  }
-  if (dataLength > blockCount * BLOCK_SIZE_BYTES) {
-    return `the length is ${dataLength}, expected at most ${
-      blockCount * BLOCK_SIZE_BYTES
-    }`;
-  }
-  return { ...descriptor, descriptorBlock: block };
 }
 
 /** The next block from `first` on that is a descriptor of its own place. */

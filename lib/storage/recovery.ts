@@ -10,6 +10,7 @@
 import { decodeJournal, type JournalEntry } from "../wire/journal.ts";
 import type { PendingImage } from "./committer.ts";
 import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
+import { judgeDescriptor } from "./descriptor.ts";
 import { readEventBlock } from "./event_block.ts";
 import {
   parameterSlotsOf,
@@ -236,8 +237,10 @@ export function readJournal(
   const end = geometry.dataProductStart + geometry.dataProductBlocks;
   const isMetadata = targetBlock >= PARAMETER_FIRST_BLOCK &&
     targetBlock < EVENT_FIRST_BLOCK + EVENT_BLOCK_COUNT;
+  // A descriptor that is not of this place was never on its way there.
   const isDataProduct = targetBlock >= geometry.dataProductStart &&
-    targetBlock < end;
+    targetBlock < end &&
+    typeof judgeDescriptor(record.image, geometry, targetBlock) !== "string";
   return isMetadata || isDataProduct ? record : null;
 }
 
