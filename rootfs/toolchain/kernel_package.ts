@@ -12,7 +12,7 @@ import {
   fileDigest,
   requireSpace,
 } from "./cache.ts";
-import { commandExists, lastLines, run } from "./command.ts";
+import { unpackPackage } from "./debian_package.ts";
 import { say, ToolchainError, withProgress } from "./report.ts";
 
 /** Depends on the newest kernel of its kind. */
@@ -86,20 +86,6 @@ async function findTree(folder: string, identity: string): Promise<KernelTree> {
   throw new ToolchainError(`the kernel package has no boot/vmlinuz-${release}`);
 }
 
-async function unpack(packagePath: string, target: string): Promise<void> {
-  if (!commandExists("dpkg-deb")) {
-    throw new ToolchainError(
-      "dpkg-deb is not on the PATH: install Debian's package dpkg, which unpacks the kernel",
-    );
-  }
-  const result = await run(["dpkg-deb", "-x", packagePath, target]);
-  if (!result.success) {
-    throw new ToolchainError(
-      `dpkg-deb could not unpack ${packagePath}\n${lastLines(result)}`,
-    );
-  }
-}
-
 /** The file that says that a tree was unpacked to its end. */
 const COMPLETE = ".complete";
 
@@ -148,7 +134,7 @@ export async function requireKernel(): Promise<KernelTree> {
       await requireSpace(workshop, NEEDED_BYTES, "the kernel");
       const packagePath = await fetchPackage(workshop);
       await Deno.mkdir(temporaryPath);
-      await unpack(packagePath, temporaryPath);
+      await unpackPackage(packagePath, temporaryPath);
       await Deno.writeTextFile(`${temporaryPath}/${COMPLETE}`, `${identity}\n`);
     },
   }, folder);
