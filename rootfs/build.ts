@@ -360,6 +360,7 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
         output: `${workshop}/spaceos-init`,
         permissions: INIT_PERMISSIONS,
         v8Flags: INIT_V8_FLAGS,
+        bundled: true,
       },
       environment,
       compiler,

@@ -23,11 +23,16 @@ function programs(): Program[] {
     output: `${OUTPUT_FOLDER}/${name}`,
     ...rest,
   });
-  const forHost = { permissions: ["--allow-all", "--no-prompt"], v8Flags: [] };
+  const forHost = {
+    permissions: ["--allow-all", "--no-prompt"],
+    v8Flags: [],
+    bundled: false,
+  };
   return [
     make("spaceos-init", {
       permissions: INIT_PERMISSIONS,
       v8Flags: INIT_V8_FLAGS,
+      bundled: true,
     }),
     make("spaceos-disk", forHost),
     make("spaceosctl", {

@@ -71,10 +71,20 @@ let overridden: Libc | undefined;
 let errnoMemory = new Int32Array(1);
 let lastErrno = 0;
 
+/**
+ * Opening a function costs 0.1 ms, because the runtime makes machine code for
+ * it, and fifty times that in an emulated machine. Process 1 is in a hurry and
+ * calls half of them: there each is opened at its first call. Anywhere else all
+ * are opened at once, because a library that is opened inside a test is a leak
+ * in the eyes of the test runner.
+ */
+const OPENS_LATE = Deno.pid === 1;
+
 function load(): Libc {
   try {
-    const raw = Deno.dlopen(LIBRARY, SYMBOLS).symbols;
-    const place = raw.__errno_location();
+    const { __errno_location } = SYMBOLS;
+    const place = Deno.dlopen(LIBRARY, { __errno_location }).symbols
+      .__errno_location();
     if (place === null) throw new Error("__errno_location returned null");
     errnoMemory = new Int32Array(
       Deno.UnsafePointerView.getArrayBuffer(
@@ -82,7 +92,9 @@ function load(): Libc {
         Int32Array.BYTES_PER_ELEMENT,
       ),
     );
-    loaded = recordErrno(raw);
+    loaded = OPENS_LATE ? openLate() : recordErrno(
+      Deno.dlopen(LIBRARY, SYMBOLS).symbols as Record<string, unknown>,
+    ) as unknown as Libc;
     return loaded;
   } catch (cause) {
     throw new Error(
@@ -92,18 +104,36 @@ function load(): Libc {
   }
 }
 
-/** The same functions, which note errno before they return. */
-function recordErrno(raw: Libc): Libc {
-  const functions = raw as unknown as Record<string, NativeFunction | null>;
+/** The table of functions that open themselves at their first call. */
+function openLate(): Libc {
   const table: Record<string, NativeFunction | null> = {};
   for (const [name, symbol] of Object.entries<Deno.ForeignFunction>(SYMBOLS)) {
-    const call = functions[name] ?? null;
+    const open = (): NativeFunction | null => {
+      const { symbols } = Deno.dlopen(LIBRARY, { [name]: symbol });
+      const opened = recordErrno(symbols as Record<string, unknown>);
+      return table[name] = opened[name] ?? null;
+    };
+    // A function that may be missing is asked for before it is called.
+    if (symbol.optional) open();
+    else table[name] = (...values) => open()?.(...values);
+  }
+  return table as unknown as Libc;
+}
+
+/** The same functions, which note errno before they return. */
+function recordErrno(
+  raw: Readonly<Record<string, unknown>>,
+): Record<string, NativeFunction | null> {
+  const table: Record<string, NativeFunction | null> = {};
+  for (const [name, symbol] of Object.entries<Deno.ForeignFunction>(SYMBOLS)) {
+    if (!Object.hasOwn(raw, name)) continue;
+    const call = raw[name] as NativeFunction | null;
     // A function that is missing, or one of another thread, has no errno.
     table[name] = call === null || symbol.nonblocking
       ? call
       : recording(call, symbol.parameters.length);
   }
-  return table as unknown as Libc;
+  return table;
 }
 
 /** Written out for each number of parameters: nothing may come in between. */
