@@ -7,7 +7,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { Apid, encodeFrame, FrameType } from "../lib/wire/frame.ts";
 import { CommandCode, encodeTelecommand } from "../lib/wire/telecommand.ts";
-import { buildOwnImage, DISK_PATH, OUT_FOLDER } from "./build.ts";
+import { buildOwnImage, OUT_FOLDER } from "./build.ts";
 import {
   type MachineEnd,
   type MachineOptions,
@@ -24,13 +24,16 @@ Usage: deno task boot [OPTIONS]
 Options:
   --memory MIB     memory of the VM in MiB (default 512, at least 320)
   --cpus N         processors of the VM (default 1)
-  --disk FILE      raw disk image (default rootfs/out/spaceos-disk.img);
+  --disk FILE      raw disk image (default spaceos-disk.img beside the image);
                    "none" boots without a disk
-  --socket PATH    unix socket of the ipc port (default rootfs/out/spaceos-ipc.sock)
+  --socket PATH    unix socket of the ipc port (default spaceos-ipc.sock beside
+                   the image)
   --append TEXT    more kernel command line; may be repeated
   --accel NAME     tcg (default), kvm, or auto: kvm if a short probe succeeds
   --kvm            the same as --accel kvm
   --reboot         start the VM again when it resets itself
+  --image DIR      boot the image in this folder, as deno task image --out made
+                   it, with its own disk and socket; nothing is built
   --no-build       boot the image that is there
   --help           this text
 
@@ -82,6 +85,8 @@ export interface BootOptions {
   readonly memoryMebibytes: number;
   /** Processors. */
   readonly cpus: number;
+  /** The folder of the image. */
+  readonly imageFolder: string;
   /** The disk image, or undefined for none. */
   readonly diskPath: string | undefined;
   /** The socket of the ipc port. */
@@ -131,15 +136,13 @@ export function readBootOptions(args: readonly string[]): BootOptions | "help" {
   const unknown: string[] = [];
   const parsed = parseArgs([...args], {
     boolean: ["help", "kvm", "reboot", "build"],
-    string: ["memory", "cpus", "disk", "socket", "append", "accel"],
+    string: ["memory", "cpus", "disk", "socket", "append", "accel", "image"],
     collect: ["append"],
     negatable: ["build"],
     alias: { help: "h" },
     default: {
       memory: "512",
       cpus: "1",
-      disk: DISK_PATH,
-      socket: `${OUT_FOLDER}/spaceos-ipc.sock`,
       accel: "tcg",
       build: true,
     },
@@ -160,11 +163,13 @@ export function readBootOptions(args: readonly string[]): BootOptions | "help" {
       `--accel is "${accelerator}", expected tcg, kvm or auto`,
     );
   }
-  for (const name of ["disk", "socket"] as const) {
+  for (const name of ["disk", "socket", "image"] as const) {
     if (parsed[name] === "") {
       throw new UsageError(`--${name} is empty, expected a path`);
     }
   }
+  const imageFolder = parsed.image?.replace(/(?<=.)\/+$/, "") ?? OUT_FOLDER;
+  const disk = parsed.disk ?? `${imageFolder}/spaceos-disk.img`;
   return {
     memoryMebibytes: wholeNumber(
       "memory",
@@ -173,12 +178,13 @@ export function readBootOptions(args: readonly string[]): BootOptions | "help" {
       1 << 20,
     ),
     cpus: wholeNumber("cpus", parsed.cpus, 1, 255),
-    diskPath: parsed.disk === "none" ? undefined : parsed.disk,
-    socketPath: parsed.socket,
+    imageFolder,
+    diskPath: disk === "none" ? undefined : disk,
+    socketPath: parsed.socket ?? `${imageFolder}/spaceos-ipc.sock`,
     append: parsed.append,
     accelerator,
     restartOnReset: parsed.reboot,
-    build: parsed.build,
+    build: parsed.build && parsed.image === undefined,
   };
 }
 
@@ -231,13 +237,13 @@ async function requireFreeSocket(path: string): Promise<void> {
 async function boot(options: BootOptions): Promise<number> {
   await requireQemu();
   const image = options.build ? await buildOwnImage() : {
-    kernelPath: `${OUT_FOLDER}/spaceos-kernel`,
-    initrdPath: `${OUT_FOLDER}/spaceos-initrd.img`,
+    kernelPath: `${options.imageFolder}/spaceos-kernel`,
+    initrdPath: `${options.imageFolder}/spaceos-initrd.img`,
     commandLine:
-      (await Deno.readTextFile(`${OUT_FOLDER}/spaceos-cmdline`).catch(
+      (await Deno.readTextFile(`${options.imageFolder}/spaceos-cmdline`).catch(
         (cause) => {
           throw new ToolchainError(
-            `there is no image in ${OUT_FOLDER}: run deno task image`,
+            `there is no image in ${options.imageFolder}, expected what deno task image writes`,
             { cause },
           );
         },

@@ -1,20 +1,38 @@
 /**
  * Builds the image: compiles the init, finds its libraries and the kernel's
- * modules, and writes `spaceos-kernel`, `spaceos-initrd.img`, `spaceos-cmdline`
- * and a formatted disk into rootfs/out. The same inputs give the same bytes.
- * Run `deno task image --help` for its options. It imports the other files of
- * this folder and rootfs/toolchain.
+ * modules, and writes `spaceos-kernel`, `spaceos-initrd.img` and
+ * `spaceos-cmdline`, and what else is asked for. The same inputs give the same
+ * bytes. It imports the other files of this folder and rootfs/toolchain.
  */
 import { createHash } from "node:crypto";
+import { requireInterpreters } from "./added_files.ts";
 import { compileProgram, INIT_PERMISSIONS, INIT_V8_FLAGS } from "./compile.ts";
+import { Tree } from "./cpio.ts";
 import { formatDisk } from "./disk.ts";
+import { ElfError, type LibraryFile, resolveLibraries } from "./elf.ts";
+import { gptDisk } from "./gpt.ts";
 import {
-  type LibraryFile,
-  type LibraryFiles,
-  resolveLibraries,
-} from "./elf.ts";
-import { assembleImage, type PlainFile } from "./image.ts";
-import { type ModuleFiles, selectModules } from "./kernel.ts";
+  hostFiles,
+  joinPieces,
+  listFiles,
+  replaceFile,
+  takeFolder,
+} from "./host_files.ts";
+import { addModules, assembleImage, type PlainFile } from "./image.ts";
+import {
+  type ImageKernel,
+  imageKernel,
+  type KernelOptions,
+} from "./image_kernel.ts";
+import {
+  firecrackerConfiguration,
+  kubevirtManifest,
+  type MachineDescription,
+  nomadJob,
+} from "./manifests.ts";
+import { ociArchive } from "./oci.ts";
+import { unpackKernel } from "./own_kernel.ts";
+import { writeTar } from "./tar_archive.ts";
 import {
   exists,
   fileDigest,
@@ -24,29 +42,25 @@ import {
 import { run } from "./toolchain/command.ts";
 import { prepareCompiler, requireMachine } from "./toolchain/denort.ts";
 import { currentEnvironment, REPOSITORY } from "./toolchain/environment.ts";
-import { type KernelTree, requireKernel } from "./toolchain/kernel_package.ts";
-import { requireQemu } from "./toolchain/qemu.ts";
 import { formatSize, say, ToolchainError } from "./toolchain/report.ts";
-
-/**
- * The modules that a virtual machine of QEMU needs: the virtio bus, disk and
- * serial ports, and a watchdog. What they need themselves comes along.
- */
-const WANTED_MODULES = [
-  "virtio_pci",
-  "virtio_blk",
-  "virtio_console",
-  "softdog",
-];
 
 /** The kernel command line that the image is made for. */
 const COMMAND_LINE = "console=ttyS0 panic=-1 quiet rdinit=/init";
 
-/** The files that are built into rootfs/out, by LinuxKit's convention for names. */
-const OUTPUT_NAMES = ["kernel", "initrd.img", "cmdline"] as const;
-
 /** The image, the compiled init and what is between, for a while all at once. */
 const NEEDED_BYTES = 400_000_000;
+
+/** What an OCI archive and an unpacked kernel take besides. */
+const NEEDED_FOR_OCI_BYTES = 200_000_000;
+
+/** Where this project's service definitions, and users' own, go. */
+const SERVICES_FOLDER = "/etc/spaceos/services.d/";
+
+/** The service that shows what supervision looks like, until there is another. */
+const DEMO_PATH = `${SERVICES_FOLDER}demo.json`;
+
+/** The machine that the manifests describe. */
+const DESCRIBED_MACHINE = { name: "spaceos", memoryMebibytes: 512, cpus: 1 };
 
 /** How to build an image. */
 export interface BuildOptions {
@@ -56,10 +70,21 @@ export interface BuildOptions {
   readonly outFolder: string;
   /** The time of all files in the image, in seconds since 1970. */
   readonly timeSeconds: number;
-  /** Files besides those of rootfs/overlay; the libraries of programs come along. */
+  /**
+   * Files besides those of rootfs/overlay; the libraries of programs come
+   * along. The demo service is left out when there is another one.
+   */
   readonly files?: readonly PlainFile[];
   /** Kernel modules besides the usual ones, by name; what they need comes along. */
   readonly modules?: readonly string[];
+  /** An own kernel and its modules; Debian's, if absent. */
+  readonly kernel?: Pick<KernelOptions, "kernelPath" | "modulesFolder">;
+  /** More kernel command line. */
+  readonly append?: readonly string[];
+  /** Whether to write `spaceos-oci.tar`, an OCI image layout. */
+  readonly oci?: boolean;
+  /** Whether to write manifests for other engines, and `spaceos-vmlinux`. */
+  readonly manifests?: boolean;
 }
 
 /** A built image. */
@@ -79,9 +104,6 @@ export const INIT_ENTRY: string = `${REPOSITORY}/cmd/spaceos-init/main.ts`;
 
 /** Where `deno task image` puts the files. */
 export const OUT_FOLDER: string = `${REPOSITORY}/rootfs/out`;
-
-/** The disk that `deno task image` makes and `deno task boot` uses. */
-export const DISK_PATH: string = `${OUT_FOLDER}/spaceos-disk.img`;
 
 /**
  * The time that stands for "now" in everything that is built:
@@ -114,87 +136,18 @@ export async function sourceTimeSeconds(): Promise<number> {
   return 0;
 }
 
-/** This machine's files, as the loader sees them. */
-const hostFiles: LibraryFiles = {
-  read(path) {
-    try {
-      return Deno.readFileSync(path);
-    } catch {
-      return undefined;
-    }
-  },
-  glob(pattern) {
-    if (!pattern.includes("*")) return [pattern];
-    const folder = pattern.slice(0, pattern.lastIndexOf("/"));
-    const [before = "", after = ""] = pattern.slice(folder.length + 1).split(
-      "*",
-    );
-    try {
-      return [...Deno.readDirSync(folder)]
-        .map(({ name }) => name)
-        .filter((name) => name.startsWith(before) && name.endsWith(after))
-        .sort()
-        .map((name) => `${folder}/${name}`);
-    } catch {
-      return [];
-    }
-  },
-};
-
-/** All files below a folder, as sorted paths relative to it. */
-function listFiles(folder: string, below = ""): string[] {
-  const found: string[] = [];
-  let entries: Deno.DirEntry[];
-  try {
-    entries = [...Deno.readDirSync(`${folder}/${below}`)];
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-  for (const entry of entries) {
-    const path = below ? `${below}/${entry.name}` : entry.name;
-    if (entry.isDirectory) found.push(...listFiles(folder, path));
-    else if (entry.isFile) found.push(path);
-    else {
-      throw new ToolchainError(
-        `${folder}/${path} is neither a file nor a folder: the image takes only these`,
-      );
-    }
-  }
-  return found.sort();
-}
-
-function overlayFiles(): PlainFile[] {
+/** The overlay without the demo, where the user brings services. */
+function overlayFiles(added: readonly PlainFile[]): PlainFile[] {
   const folder = `${REPOSITORY}/rootfs/overlay`;
-  return listFiles(folder).map((path) => ({
-    path: `/${path}`,
-    bytes: Deno.readFileSync(`${folder}/${path}`),
-    executable: ((Deno.statSync(`${folder}/${path}`).mode ?? 0) & 0o100) !== 0,
-  }));
-}
-
-function moduleFiles(kernel: KernelTree): ModuleFiles {
-  return {
-    paths: listFiles(kernel.modulesFolder).filter((path) =>
-      path.includes(".ko")
-    ),
-    builtin: (() => {
-      try {
-        return Deno.readTextFileSync(`${kernel.modulesFolder}/modules.builtin`)
-          .split("\n");
-      } catch {
-        return [];
-      }
-    })(),
-    read: (path) => {
-      if (!path.endsWith(".ko")) {
-        throw new ToolchainError(
-          `${kernel.modulesFolder}/${path} is compressed; expected .ko files, as Debian 12 has them`,
-        );
-      }
-      return Deno.readFileSync(`${kernel.modulesFolder}/${path}`);
-    },
-  };
+  const hasService = added.some(({ path }) => path.startsWith(SERVICES_FOLDER));
+  return listFiles(folder)
+    .filter((path) => !(hasService && `/${path}` === DEMO_PATH))
+    .map((path) => ({
+      path: `/${path}`,
+      bytes: Deno.readFileSync(`${folder}/${path}`),
+      executable: ((Deno.statSync(`${folder}/${path}`).mode ?? 0) & 0o100) !==
+        0,
+    }));
 }
 
 /** The libraries of all programs of the image, each once. */
@@ -206,17 +159,24 @@ function imageLibraries(
   for (const { path, bytes, executable } of [init, ...files]) {
     const isElf = executable && bytes[0] === 0x7f && bytes[1] === 0x45;
     if (!isElf) continue;
-    for (const library of resolveLibraries(path, bytes, hostFiles)) {
-      libraries.set(library.path, library);
+    try {
+      for (const library of resolveLibraries(path, bytes, hostFiles)) {
+        libraries.set(library.path, library);
+      }
+    } catch (error) {
+      if (!(error instanceof ElfError)) throw error;
+      throw new ToolchainError(error.message, { cause: error });
     }
   }
+  // A library that is added by hand is the one that is wanted.
+  for (const { path } of files) libraries.delete(path);
   return [...libraries.values()];
 }
 
 /** A digest of everything that decides what is built. */
 async function inputDigest(
   options: BuildOptions,
-  kernel: KernelTree,
+  kernel: ImageKernel,
   compilerIdentity: string,
 ): Promise<string> {
   const hash = createHash("sha256");
@@ -228,6 +188,8 @@ async function inputDigest(
   add("kernel", kernel.identity);
   add("compiler", compilerIdentity);
   for (const name of options.modules ?? []) add("module", name);
+  for (const text of options.append ?? []) add("append", text);
+  add("also", `${options.oci === true} ${options.manifests === true}`);
   for (const { path, bytes, executable } of options.files ?? []) {
     add(`${path} ${executable}`, bytes);
   }
@@ -278,9 +240,10 @@ async function isUpToDate(
   try {
     record = JSON.parse(await Deno.readTextFile(recordPath));
     if (record.inputs !== inputs) return false;
-    for (const name of OUTPUT_NAMES) {
-      const digest = await fileDigest(`${outFolder}/spaceos-${name}`, "sha256");
-      if (record.outputs[name] !== digest) return false;
+    for (const [name, digest] of Object.entries(record.outputs)) {
+      if (digest !== await fileDigest(`${outFolder}/${name}`, "sha256")) {
+        return false;
+      }
     }
     return true;
   } catch {
@@ -288,37 +251,110 @@ async function isUpToDate(
   }
 }
 
-/** Writes a file so that it appears whole, or not at all. */
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = await Deno.makeTempFile({
-    dir: path.slice(0, path.lastIndexOf("/")),
-    prefix: ".new-",
-  });
+/** What goes into the image besides the kernel. */
+interface Contents {
+  readonly init: Uint8Array;
+  readonly libraries: readonly LibraryFile[];
+  readonly files: readonly PlainFile[];
+}
+
+function assemble(
+  { init, libraries, files }: Contents,
+  kernel: ImageKernel | undefined,
+): Tree {
   try {
-    await Deno.writeFile(temporary, bytes);
-    await Deno.chmod(temporary, 0o644);
-    await Deno.rename(temporary, path);
+    return assembleImage({
+      init,
+      libraries,
+      release: kernel?.release ?? "",
+      modules: kernel?.readModules() ?? [],
+      files,
+    });
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
+    if (!(error instanceof RangeError)) throw error;
+    throw new ToolchainError(error.message, { cause: error });
   }
 }
 
-/**
- * Joins the pieces of the archive. It stays uncompressed: measured in QEMU's
- * interpreter, the kernel unpacks gzip or zstd a second slower than it copies
- * the plain archive, out of five for a whole boot.
- */
-function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(
-    pieces.reduce((sum, { length }) => sum + length, 0),
-  );
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
+function fileTree(files: Readonly<Record<string, Uint8Array>>): Tree {
+  const tree = new Tree();
+  for (const [path, bytes] of Object.entries(files)) {
+    tree.add(path, { kind: "file", bytes, mode: 0o644 });
   }
-  return joined;
+  return tree;
+}
+
+/** The version of the package, which is the tag of its container images. */
+function version(): string {
+  const { version } = JSON.parse(
+    Deno.readTextFileSync(`${REPOSITORY}/deno.json`),
+  );
+  return String(version);
+}
+
+/** The container image with the kernel and the initrd, for KubeVirt. */
+function bootImageName(): string {
+  return `docker.io/spaceos/boot:${version()}`;
+}
+
+/**
+ * The images of the OCI layout: the init without a kernel, for LinuxKit's
+ * `init:`; the kernel as LinuxKit has it; and both together, for KubeVirt.
+ */
+function ociImages(
+  contents: Contents,
+  kernel: ImageKernel,
+  bzImage: Uint8Array,
+  initrd: Uint8Array,
+  timeSeconds: number,
+): Uint8Array {
+  const modules = new Tree();
+  addModules(
+    (path, bytes, mode) => modules.add(path, { kind: "file", bytes, mode }),
+    { release: kernel.release, modules: kernel.readModules() },
+  );
+  const pieces: Uint8Array[] = [];
+  writeTar(modules, (piece) => pieces.push(piece), timeSeconds);
+  return ociArchive([
+    {
+      name: `docker.io/spaceos/init:${version()}`,
+      description: "spaceos-init, PID 1 for small Linux VMs",
+      tree: assemble(contents, undefined),
+      entrypoint: ["/init"],
+    },
+    {
+      name: `docker.io/spaceos/kernel:${version()}`,
+      description: `Linux ${kernel.release} and its modules`,
+      tree: fileTree({ "/kernel": bzImage, "/kernel.tar": joinPieces(pieces) }),
+    },
+    {
+      name: bootImageName(),
+      description: `Linux ${kernel.release} and an initrd with spaceos-init`,
+      tree: fileTree({
+        "/boot/spaceos-kernel": bzImage,
+        "/boot/spaceos-initrd.img": initrd,
+      }),
+    },
+  ], timeSeconds);
+}
+
+function manifestFiles(
+  commandLine: string,
+  kernelPath: string,
+  bzImage: Uint8Array,
+): Record<string, Uint8Array> {
+  const machine: MachineDescription = {
+    ...DESCRIBED_MACHINE,
+    bootImage: bootImageName(),
+    commandLine,
+  };
+  const encoder = new TextEncoder();
+  return {
+    "kubevirt.yaml": encoder.encode(kubevirtManifest(machine)),
+    "nomad.hcl": encoder.encode(nomadJob(machine)),
+    "firecracker.json": encoder.encode(firecrackerConfiguration(machine)),
+    "spaceos-vmlinux": unpackKernel(kernelPath, bzImage),
+  };
 }
 
 /**
@@ -331,15 +367,25 @@ function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
 export async function buildImage(options: BuildOptions): Promise<Image> {
   requireMachine();
   const { outFolder } = options;
-  await Deno.mkdir(outFolder, { recursive: true });
+  using _ = await takeFolder(outFolder);
+  const commandLine = [COMMAND_LINE, ...options.append ?? []].join(" ");
   const image = {
     kernelPath: `${outFolder}/spaceos-kernel`,
     initrdPath: `${outFolder}/spaceos-initrd.img`,
     commandLinePath: `${outFolder}/spaceos-cmdline`,
-    commandLine: COMMAND_LINE,
+    commandLine,
   };
   const environment = currentEnvironment();
-  const kernel = await requireKernel();
+  const kernel = await imageKernel({
+    ...options.kernel,
+    modules: [
+      ...options.modules ?? [],
+      // Firecracker has no PCI bus.
+      ...(options.manifests && options.kernel?.kernelPath === undefined
+        ? ["virtio_mmio"]
+        : []),
+    ],
+  });
   const compiler = await prepareCompiler(environment);
   const recordPath = `${outFolder}/.spaceos-build.json`;
   const inputs = await inputDigest(options, kernel, compiler.identity);
@@ -348,7 +394,11 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
     return image;
   }
   await sweepLeftovers(outFolder);
-  await requireSpace(outFolder, NEEDED_BYTES, "the image");
+  await requireSpace(
+    outFolder,
+    NEEDED_BYTES + (options.oci ? NEEDED_FOR_OCI_BYTES : 0),
+    "the image",
+  );
   const workshop = await Deno.makeTempDir({
     dir: outFolder,
     prefix: ".build-",
@@ -366,122 +416,104 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
       compiler,
     );
     const init = await Deno.readFile(initPath);
-    const files = [...overlayFiles(), ...options.files ?? []];
-    const tree = assembleImage({
-      init,
-      libraries: imageLibraries({
-        path: "/init",
-        bytes: init,
-        executable: true,
-      }, files),
-      release: kernel.release,
-      modules: selectModules(
-        [...WANTED_MODULES, ...options.modules ?? []],
-        moduleFiles(kernel),
-      ),
-      files,
-    });
+    const added = options.files ?? [];
+    const files = [...overlayFiles(added), ...added];
+    const libraries = imageLibraries({
+      path: "/init",
+      bytes: init,
+      executable: true,
+    }, files);
+    const contents: Contents = { init, libraries, files };
+    const tree = assemble(contents, kernel);
+    requireInterpreters(files, (path) => tree.get(path) !== undefined);
     const pieces: Uint8Array[] = [];
     tree.write((piece) => pieces.push(piece), options.timeSeconds);
+    // It stays uncompressed: measured in QEMU's interpreter, the kernel unpacks
+    // gzip or zstd a second slower than it copies the plain archive, out of
+    // five for a whole boot.
     const initrd = joinPieces(pieces);
-    await replaceFile(image.kernelPath, await Deno.readFile(kernel.kernelPath));
-    await replaceFile(image.initrdPath, initrd);
-    await replaceFile(
-      image.commandLinePath,
-      new TextEncoder().encode(`${COMMAND_LINE}\n`),
-    );
-    const outputs: Record<string, string> = {};
-    for (const name of OUTPUT_NAMES) {
-      outputs[name] = await fileDigest(
-        `${outFolder}/spaceos-${name}`,
-        "sha256",
+    const bzImage = await Deno.readFile(kernel.path);
+    const outputs: Record<string, Uint8Array> = {
+      "spaceos-kernel": bzImage,
+      "spaceos-initrd.img": initrd,
+      "spaceos-cmdline": new TextEncoder().encode(`${commandLine}\n`),
+    };
+    if (options.oci) {
+      outputs["spaceos-oci.tar"] = ociImages(
+        contents,
+        kernel,
+        bzImage,
+        initrd,
+        options.timeSeconds,
       );
     }
-    const record: BuildRecord = { inputs, outputs };
+    if (options.manifests) {
+      Object.assign(outputs, manifestFiles(commandLine, kernel.path, bzImage));
+    }
+    const digests: Record<string, string> = {};
+    for (const [name, bytes] of Object.entries(outputs)) {
+      await replaceFile(`${outFolder}/${name}`, bytes);
+      digests[name] = createHash("sha256").update(bytes).digest("hex");
+      say(`image: ${outFolder}/${name} (${formatSize(bytes.length)})`);
+    }
+    const record: BuildRecord = { inputs, outputs: digests };
     await replaceFile(
       recordPath,
       new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`),
     );
-    say(`image: ${image.initrdPath} (${formatSize(initrd.length)})`);
     return image;
   } finally {
     await Deno.remove(workshop, { recursive: true }).catch(() => {});
   }
 }
 
-async function ownBuildOptions(): Promise<BuildOptions> {
-  return {
-    entry: INIT_ENTRY,
-    outFolder: OUT_FOLDER,
-    timeSeconds: await sourceTimeSeconds(),
-  };
+/** The disks that go with an image. */
+export interface DiskOptions {
+  /** Where they go. */
+  readonly outFolder: string;
+  /** The time of the format, in seconds since 1970. */
+  readonly timeSeconds: number;
+  /** Whether to make `spaceos-gpt.img`, with a partition table, too. */
+  readonly gpt: boolean;
 }
 
 /**
- * Builds this project's own image and makes its disk, if there is none: a
- * disk that is there holds the user's data and is never written to.
+ * Makes the disks that are not there: one that is there holds the user's data
+ * and is never written to.
+ *
+ * @param options which ones
+ */
+export async function makeDisks(options: DiskOptions): Promise<void> {
+  const { outFolder, timeSeconds } = options;
+  const volume = await formatDisk(timeSeconds);
+  const disks: Record<string, () => Uint8Array> = {
+    "spaceos-disk.img": () => volume,
+    ...(options.gpt ? { "spaceos-gpt.img": () => gptDisk(volume) } : {}),
+  };
+  for (const [name, make] of Object.entries(disks)) {
+    const path = `${outFolder}/${name}`;
+    if (await exists(path)) {
+      say(`disk: ${path} is there and is kept`);
+    } else {
+      await replaceFile(path, make());
+      say(`disk: ${path}, newly formatted`);
+    }
+  }
+}
+
+/**
+ * Builds this project's own image, and makes its disk, if there is none.
  *
  * @returns the image
  * @throws {ToolchainError} when something that it needs is missing
  */
 export async function buildOwnImage(): Promise<Image> {
-  const options = await ownBuildOptions();
-  const image = await buildImage(options);
-  if (await exists(DISK_PATH)) {
-    say(`disk: ${DISK_PATH} is there and is kept`);
-  } else {
-    await replaceFile(DISK_PATH, await formatDisk(options.timeSeconds));
-    say(`disk: ${DISK_PATH}, newly formatted`);
-  }
+  const timeSeconds = await sourceTimeSeconds();
+  const image = await buildImage({
+    entry: INIT_ENTRY,
+    outFolder: OUT_FOLDER,
+    timeSeconds,
+  });
+  await makeDisks({ outFolder: OUT_FOLDER, timeSeconds, gpt: false });
   return image;
 }
-
-const HELP = `Builds the image.
-
-Usage: deno task image [--for-tests] [--help]
-
-Writes rootfs/out/spaceos-kernel, spaceos-initrd.img and spaceos-cmdline, and a
-formatted disk, rootfs/out/spaceos-disk.img, if there is none: a disk that is
-there is kept. To have a new one, remove the file. With --for-tests no disk is
-made, because tests bring their own, but QEMU is made ready.
-
-Environment:
-  SOURCE_DATE_EPOCH       the time of the files in the image, in seconds
-                          (default: the time of the last commit)
-  SPACEOS_KERNEL_PACKAGE  a linux-image .deb file (default: Debian's newest
-                          linux-image-cloud-amd64)
-  SPACEOS_NETWORK         open or closed, instead of the probe
-  DENORT_BIN              the runtime for deno compile
-  XDG_CACHE_HOME          where downloads are kept (default: ~/.cache)
-
-Exit status: 0 done, 1 failed, 2 wrong usage.`;
-
-/** The command `deno task image`. */
-export async function main(args: readonly string[]): Promise<number> {
-  if (args.includes("--help") || args.includes("-h")) {
-    console.log(HELP);
-    return 0;
-  }
-  const wrong = args.find((argument) => argument !== "--for-tests");
-  if (wrong !== undefined) {
-    console.error(
-      `image: unknown argument "${wrong}"; see deno task image --help`,
-    );
-    return 2;
-  }
-  try {
-    if (args.length > 0) {
-      await requireQemu();
-      await buildImage(await ownBuildOptions());
-    } else {
-      await buildOwnImage();
-    }
-    return 0;
-  } catch (error) {
-    if (!(error instanceof ToolchainError)) throw error;
-    console.error(`image: ${error.message}`);
-    return 1;
-  }
-}
-
-if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -94,21 +94,35 @@ export function assembleImage(parts: ImageParts): Tree {
   for (const { path, bytes } of parts.libraries) {
     addFile(path, bytes, 0o755);
   }
+  addModules(addFile, parts);
+  for (const { path, bytes, executable } of parts.files) {
+    addFile(path, bytes, executable ? 0o755 : 0o644);
+  }
+  tree.add(MANIFEST_PATH, {
+    kind: "file",
+    bytes: new TextEncoder().encode(formatManifest(manifest)),
+    mode: 0o644,
+  });
+  return tree;
+}
+
+/**
+ * Adds a kernel's modules, and the list of them; a kernel with everything built
+ * in needs none.
+ *
+ * @param addFile puts a file into the tree
+ * @param parts the release, and the modules in load order
+ */
+export function addModules(
+  addFile: (path: string, bytes: Uint8Array, mode: number) => void,
+  parts: Pick<ImageParts, "release" | "modules">,
+): void {
+  if (parts.modules.length === 0) return;
   const modulesFolder = `/lib/modules/${parts.release}`;
   for (const { path, bytes } of parts.modules) {
     addFile(`${modulesFolder}/${path}`, bytes, 0o644);
   }
   const list = parts.modules.map(({ path }) => `${modulesFolder}/${path}\n`)
     .join("");
-  const encoder = new TextEncoder();
-  addFile(MODULE_LIST_PATH, encoder.encode(list), 0o644);
-  for (const { path, bytes, executable } of parts.files) {
-    addFile(path, bytes, executable ? 0o755 : 0o644);
-  }
-  tree.add(MANIFEST_PATH, {
-    kind: "file",
-    bytes: encoder.encode(formatManifest(manifest)),
-    mode: 0o644,
-  });
-  return tree;
+  addFile(MODULE_LIST_PATH, new TextEncoder().encode(list), 0o644);
 }

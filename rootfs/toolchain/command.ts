@@ -152,3 +152,34 @@ export function lastLines(result: CommandResult): string {
   const [complaint = ""] = text.split(/\n\s*Stack backtrace:/);
   return complaint.trim().split("\n").slice(-12).join("\n");
 }
+
+/**
+ * Sends bytes through a program, while everything else waits.
+ *
+ * @param argv the program and its arguments
+ * @param input what it reads: at most as much as a file in /tmp can hold
+ * @returns what it wrote
+ * @throws {ToolchainError} when there is no such program, or it fails
+ */
+export function runFilter(
+  argv: readonly [string, ...string[]],
+  input: Uint8Array,
+): Uint8Array {
+  const [program, ...args] = argv;
+  const path = Deno.makeTempFileSync({ prefix: "spaceos-" });
+  try {
+    Deno.writeFileSync(path, input);
+    const output = new Deno.Command(program, {
+      args: [...args, path],
+      stdin: "null",
+    }).outputSync();
+    if (output.success) return output.stdout;
+    throw new ToolchainError(
+      `${program} failed: ${new TextDecoder().decode(output.stderr).trim()}`,
+    );
+  } catch (error) {
+    throw notFound(program, error);
+  } finally {
+    Deno.removeSync(path);
+  }
+}

@@ -91,7 +91,7 @@ async function test(
   for (const suite of chosen) {
     if (suite.name === "vm") {
       // The tests boot what is built here, once for all of them.
-      const code = await program(environment, "rootfs/build.ts", [
+      const code = await program(environment, "rootfs/image_command.ts", [
         "--for-tests",
       ]);
       if (code !== 0) {
@@ -206,7 +206,7 @@ async function main(
     case "boot":
       return await program(environment, "rootfs/boot.ts", args);
     case "image":
-      return await program(environment, "rootfs/build.ts", args);
+      return await program(environment, "rootfs/image_command.ts", args);
     case "compile":
       return await program(environment, "rootfs/compile_all.ts", args);
     case "readme":

@@ -37,6 +37,15 @@ Deno.test("readBootOptions has the documented defaults", () => {
   });
 });
 
+Deno.test("readBootOptions takes disk and socket from beside the image, and does not build it", () => {
+  const { diskPath, socketPath, build } = read("--image", "/images/one");
+  assertEquals([diskPath, socketPath, build], [
+    "/images/one/spaceos-disk.img",
+    "/images/one/spaceos-ipc.sock",
+    false,
+  ]);
+});
+
 Deno.test("readBootOptions reads every option", () => {
   assertEquals(
     read(
@@ -52,8 +61,10 @@ Deno.test("readBootOptions reads every option", () => {
       "--kvm",
       "--reboot",
       "--no-build",
+      "--image=/images/one/",
     ),
     {
+      imageFolder: "/images/one",
       memoryMebibytes: 1024,
       cpus: 2,
       diskPath: "d.img",
