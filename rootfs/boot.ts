@@ -263,7 +263,7 @@ async function boot(options: BootOptions): Promise<number> {
   await requireFreeSocket(options.socketPath);
   const controlFolder = await Deno.makeTempDir({ prefix: "spaceos-" });
   let machine: QemuMachine | undefined;
-  let deadline: number | undefined;
+  let deadline: ReturnType<typeof setTimeout> | undefined;
   let askedAtMs: number | undefined;
   const ask = (): void => {
     if (machine === undefined || askedAtMs !== undefined) return;

@@ -40,7 +40,7 @@ export const SIGNALS = {
   SIGIO: 29,
   SIGPWR: 30,
   SIGSYS: 31,
-} as const satisfies Record<string, number>;
+} as const;
 
 /** The name of a signal other than a real-time one. */
 export type SignalName = keyof typeof SIGNALS;

@@ -68,7 +68,7 @@ export async function run(
 ): Promise<CommandResult> {
   const [program, ...args] = argv;
   const abort = new AbortController();
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   if (options.timeoutMs !== undefined) {
     timer = setTimeout(() => abort.abort(), options.timeoutMs);
   }

@@ -11,6 +11,7 @@ import {
   REPOSITORY,
 } from "./environment.ts";
 import { NETWORK_VARIABLE, probeNetwork } from "./network.ts";
+import { rehearsePublication } from "./publish.ts";
 import { say, ToolchainError } from "./report.ts";
 import { findSuites, runSuite, type TestCounts } from "./test_run.ts";
 
@@ -21,7 +22,8 @@ const HELP = `Usage: deno task NAME [ARGUMENTS]
   test [SUITE...]     run the tests; the suites are the folders of tests/, and doc
   test:long [SUITE..] the same with long simulations
   bench [ARGUMENTS]   run the benchmarks
-  check               formatting, lint, types, documentation
+  check               formatting, lint, types, documentation, and what JSR
+                      would say of a publication
   readme              write the generated parts of README.md anew
   compile             compile all programs into rootfs/out/bin
   disk ARGUMENTS      spaceos-disk: make, show, check and repair volumes
@@ -162,6 +164,7 @@ async function check(environment: Environment): Promise<number> {
           cwd: environment.configFolder,
         }),
     ],
+    ["publish", () => rehearsePublication(environment)],
   ];
   const failed: string[] = [];
   for (const [name, step] of steps) {

@@ -76,7 +76,7 @@ async function within<T>(
   timeoutMs: number,
   describe: () => string,
 ): Promise<T> {
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(describe())), timeoutMs);
   });
