@@ -68,7 +68,8 @@ export class InitMachine implements AsyncDisposable {
       );
     }
     options.prepare?.(folder);
-    Deno.writeFileSync(`${folder}/console`, new Uint8Array());
+    // As devtmpfs has it.
+    Deno.writeFileSync(`${folder}/console`, new Uint8Array(), { mode: 0o600 });
     const disk = `${folder}/disk`;
     if (options.disk !== undefined) Deno.writeFileSync(disk, options.disk);
     Deno.writeTextFileSync(
@@ -93,7 +94,7 @@ export class InitMachine implements AsyncDisposable {
         ...["sh", "-c"],
         `mount --bind ${folder}/cmdline /proc/cmdline &&
          mount --bind ${folder}/console /dev/console &&
-         mount -t tmpfs run /run && exec "$@"`,
+         mount -t tmpfs -o mode=755 run /run && exec "$@"`,
         "sh",
         Deno.execPath(),
         "run",

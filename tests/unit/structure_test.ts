@@ -146,6 +146,20 @@ Deno.test("the init does through lib/linux what its executable has no permission
   assertEquals(wrong, []);
 });
 
+Deno.test("no program uses a name in a folder that everybody may write to", () => {
+  const named = /["'`]\/(tmp|var\/tmp|dev\/shm)\/?[^"'`]*["'`]/g;
+  // Where the machine mounts its /tmp, and the archive has the folder.
+  const mounted = new Set(["lib/linux/mount.ts", "rootfs/image.ts"]);
+  const found = ["lib/", "cmd/", "rootfs/"].flatMap(filesBelow)
+    .filter((path) => !path.startsWith("rootfs/out/") && !mounted.has(path))
+    .flatMap((path) => {
+      const url = new URL(path, ROOT);
+      const text = withoutComments(Deno.readTextFileSync(url));
+      return [...text.matchAll(named)].map(([name]) => `${path}: ${name}`);
+    });
+  assertEquals(found, []);
+});
+
 Deno.test("what decides reads no clock, no file and no chance", () => {
   const wrong = filesBelow("lib/").filter((path) =>
     PURE_FILES.includes(path) || path.startsWith("lib/supervisor/")
