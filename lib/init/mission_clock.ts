@@ -86,7 +86,10 @@ export class MissionClock {
    */
   set(time: MissionTime): string {
     const before = this.nowMs();
-    const wantedMs = Number(time.seconds) * 1000 + time.nanoseconds / 1e6;
+    // Whole microseconds: finer parts are lost in a number of this size, and
+    // may not round up to the next second.
+    const wantedMs = Number(time.seconds) * 1000 +
+      Math.floor(time.nanoseconds / 1e3) / 1e3;
     this.#offsetMs = wantedMs - this.#clocks.boottimeMs();
     const text = `${toSeconds(before)} -> ${toSeconds(wantedMs)}`;
     try {

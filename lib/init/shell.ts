@@ -9,13 +9,15 @@
  * @module
  */
 import type { FdirObservation, ProcessSubject } from "../fdir/snapshot.ts";
-import type { HostRequest } from "../host/requests.ts";
+import { frameToHost, type HostRequest } from "../host/requests.ts";
 import { peerFrameText, PeerLimit } from "../host/peer_frames.ts";
 import type { SignalName } from "../linux/signal_table.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import { issueText } from "../supervisor/schema.ts";
+import { encodeDataProductDescriptor } from "../wire/data_product.ts";
 import { EventSeverity } from "../wire/event.ts";
 import { type EventCodeName, eventCodes } from "../wire/event_code.ts";
+import { FrameType } from "../wire/frame.ts";
 import type { MissionTime } from "../wire/time_set.ts";
 import type { BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
@@ -150,6 +152,12 @@ export class Shell {
           sinceMs: isPending ? this.#coreNowMs() : null,
         }),
     });
+    if (found.volume !== null) {
+      found.volume.dataProducts.onWritten = (product) => {
+        const descriptor = encodeDataProductDescriptor(product);
+        this.#host.send(frameToHost(FrameType.DP, descriptor));
+      };
+    }
     this.#queries = new Queries({
       volume: found.volume,
       timeline,

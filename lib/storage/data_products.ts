@@ -222,6 +222,8 @@ export class DataProductStore {
   #catalogue: Promise<DataProductCatalogue> | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  /** Told of each product when it is durable; must not throw. */
+  onWritten: (product: DataProduct) => void = () => {};
 
   /**
    * Use {@linkcode Volume.dataProducts}.
@@ -453,6 +455,7 @@ export class DataProductStore {
       endBlock: endBlock + 1 + blockCount,
       isCutShort: false,
     });
+    this.onWritten(entry);
     return entry;
   }
 

@@ -194,3 +194,18 @@ Deno.test("dataProducts.write does not touch what other software put into the ar
   await write(again, "p", filled(600, 1));
   assertEquals(await again.dataProducts.read("p"), filled(600, 1));
 });
+
+Deno.test("DataProductStore tells of each product once it is durable, and of none that failed", async () => {
+  const disk = await makeDisk({ blockCount: 64 });
+  const { dataProducts } = await reopen(disk);
+  const told: string[] = [];
+  dataProducts.onWritten = ({ name }) => void told.push(name);
+  const product = { dataProductClass: 1, priority: 0 };
+  const data = new Uint8Array(600);
+  await dataProducts.write({ ...product, name: "image-1", data });
+  await dataProducts.write({ ...product, name: "image-2", data });
+  const large = new Uint8Array(64 * 512);
+  await dataProducts.write({ ...product, name: "image-3", data: large })
+    .catch(() => {});
+  assertEquals(told, ["image-1", "image-2"]);
+});
