@@ -44,8 +44,14 @@ import { prepareCompiler, requireMachine } from "./toolchain/denort.ts";
 import { currentEnvironment, REPOSITORY } from "./toolchain/environment.ts";
 import { formatSize, say, ToolchainError } from "./toolchain/report.ts";
 
-/** The kernel command line that the image is made for. */
-const COMMAND_LINE = "console=ttyS0 panic=-1 quiet rdinit=/init";
+/**
+ * The kernel command line that the image is made for. A piece of memory, above
+ * what the kernel is loaded to and below what it unpacks the archive from, is
+ * left alone, so that the last words of a kernel that panics survive the reset.
+ */
+const COMMAND_LINE = "console=ttyS0 panic=-1 quiet rdinit=/init " +
+  "memmap=256K$0x8000000 ramoops.mem_address=0x8000000 " +
+  "ramoops.mem_size=0x40000 ramoops.record_size=0x10000";
 
 /** The image, the compiled init and what is between, for a while all at once. */
 const NEEDED_BYTES = 400_000_000;

@@ -27,6 +27,12 @@ const WANTED_MODULES = [
   "softdog",
 ];
 
+/**
+ * What Debian's kernel has besides: a store for the kernel's last words, in
+ * memory that the command line names. Another kernel may do without.
+ */
+const DEBIAN_MODULES = ["ramoops"];
+
 /** Which kernel goes into an image. */
 export interface KernelOptions {
   /** A bzImage; Debian's newest kernel for virtual machines, if absent. */
@@ -126,7 +132,10 @@ export async function imageKernel(
       path: tree.kernelPath,
       release: tree.release,
       identity: tree.identity,
-      readModules: modulesOf(tree.modulesFolder, options),
+      readModules: modulesOf(tree.modulesFolder, {
+        ...options,
+        modules: [...DEBIAN_MODULES, ...options.modules ?? []],
+      }),
     };
   }
   const bytes = readKernel(kernelPath);

@@ -27,6 +27,7 @@ export function compareLines(
   reference: readonly string[],
   current: readonly string[],
 ): string | null {
+  if (isSame(reference, current)) return null;
   const before = new Set(reference);
   const after = new Set(current);
   const differences = [
@@ -46,6 +47,11 @@ export function compareLines(
   return differences.length === 1
     ? first
     : `${first}, ${differences.length - 1} more`;
+}
+
+/** Nearly always nothing has changed, and hundreds of processes are compared. */
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((line, index) => line === b[index]);
 }
 
 /**
@@ -111,6 +117,7 @@ export function compareMappings(
   current: readonly string[],
   goodFiles: ReadonlySet<string>,
 ): string | null {
+  if (isSame(reference, current)) return null;
   const before = new Set(reference);
   const counted = current.filter((line) =>
     before.has(line) || !isGoodMapping(line, goodFiles)

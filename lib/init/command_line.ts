@@ -84,6 +84,39 @@ export function splitCommandLine(text: string): string[] {
   return end === -1 ? words : words.slice(0, end);
 }
 
+/**
+ * The parameters that a kernel command line gives to a module, as `modprobe`
+ * would pass them on: the kernel itself only heeds those of what is built in
+ * (kernel-parameters.rst). In names `-` and `_` are the same.
+ *
+ * @param text The content of `/proc/cmdline`.
+ * @param moduleName The module, such as `ramoops`.
+ * @returns For example `mem_size=131072 ecc=1`.
+ *
+ * @example
+ * ```ts
+ * import { moduleParameters } from "./command_line.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const line = "quiet ramoops.mem_size=4096 soft-dog.soft_margin=5 ramoops.ecc=1";
+ * assertEquals(moduleParameters(line, "ramoops"), "mem_size=4096 ecc=1");
+ * ```
+ */
+export function moduleParameters(text: string, moduleName: string): string {
+  const plain = (name: string) => name.replaceAll("-", "_");
+  return splitCommandLine(text).flatMap((word) => {
+    const dot = word.indexOf(".");
+    const isIts = dot > 0 && plain(word.slice(0, dot)) === plain(moduleName);
+    if (!isIts) return [];
+    // The kernel splits them at blanks again, unless they are quoted.
+    const parameter = word.slice(dot + 1);
+    const equals = parameter.indexOf("=");
+    return /\s/.test(parameter) && equals > 0
+      ? [`${parameter.slice(0, equals)}="${parameter.slice(equals + 1)}"`]
+      : [parameter];
+  }).join(" ");
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Each `spaceos.` word: what it sets, or a sentence on what was expected. */

@@ -77,8 +77,8 @@ export class MachineLooker implements Looker {
     const sha256 = this.#sha256 ??= await createSha256();
     const processes = await this.#collector.processes(subjects);
     const facts = this.#collector.machine();
-    const files = await this.#imageFiles(sha256)?.check(policy.filesBudgetMs) ??
-      null;
+    const imageFiles = await this.#imageFiles();
+    const files = await imageFiles?.check(policy.filesBudgetMs) ?? null;
     const storage = await this.#scrub();
     const init = processes.find(({ subject }) => subject.service === null);
     const snapshot = init?.snapshot ?? null;
@@ -96,12 +96,12 @@ export class MachineLooker implements Looker {
     };
   }
 
-  #imageFiles(sha256: Sha256): ImageFiles | null {
+  async #imageFiles(): Promise<ImageFiles | null> {
     const { manifest, boottimeMs } = this.#parts;
     if (manifest === null) return null;
     return this.#files ??= new ImageFiles({
       entries: manifest,
-      sha256,
+      sha256: await createSha256(),
       nowMs: boottimeMs,
       pause,
     });

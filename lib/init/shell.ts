@@ -228,14 +228,19 @@ export class Shell {
    * @param signals The signals of this process.
    */
   async start(signals: SignalSource): Promise<void> {
-    const { definitions, problems, options } = this.#booted;
+    const { definitions, problems, options, reset } = this.#booted;
     this.#host.open();
+    if (reset?.last) {
+      const { severity, text } = reset.last;
+      this.#carryOutOne({ kind: "record", severity, code: "LAST_RESET", text });
+    }
     if (this.#page !== null) setInterval(() => this.#beat(), PAGE_INTERVAL_MS);
     for (const problem of problems) {
       this.#dispatch({ kind: "problem", ...problem });
     }
     signals.onSignal = (signal) => this.#signalled(signal);
-    await this.#counter.count();
+    // What was asked before the count is stored when the count is.
+    if (await this.#counter.count() === null) reset?.forget();
     const { bootCount, failedBoots, isSuspicious } = this.#counter;
     this.#carryOutOne({
       kind: "record",

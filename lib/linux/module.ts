@@ -86,6 +86,8 @@ export const MODULE_LIST_PATH = "/etc/spaceos/modules";
  * everything built in needs no list: without the file, nothing is done.
  *
  * @param listPath The list, default {@linkcode MODULE_LIST_PATH}.
+ * @param parametersOf Gives the parameters of a module by its name, with `_`
+ * for `-`; none when left out.
  * @returns One result for each line.
  * @throws {Error} When the list is there and can't be read.
  *
@@ -97,7 +99,10 @@ export const MODULE_LIST_PATH = "/etc/spaceos/modules";
  * assertEquals(loadModules("/no/such/list"), []);
  * ```
  */
-export function loadModules(listPath = MODULE_LIST_PATH): ModuleResult[] {
+export function loadModules(
+  listPath = MODULE_LIST_PATH,
+  parametersOf: (moduleName: string) => string = () => "",
+): ModuleResult[] {
   let text: string;
   try {
     text = Deno.readTextFileSync(listPath);
@@ -108,7 +113,9 @@ export function loadModules(listPath = MODULE_LIST_PATH): ModuleResult[] {
   const paths = text.split("\n").filter((line) => line !== "");
   return paths.map((path) => {
     try {
-      return { path, outcome: loadModule(path) };
+      const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.ko.*$/, "")
+        .replaceAll("-", "_");
+      return { path, outcome: loadModule(path, parametersOf(name)) };
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       return { path, outcome: "failed", error };

@@ -388,6 +388,24 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
+   * Turns one bit of the disk around while the machine runs, as a medium that
+   * forgets would.
+   *
+   * @param offset the byte
+   * @throws {Error} when the machine has none
+   */
+  flipDiskBit(offset: number): void {
+    const byte = this.readDisk().slice(offset, offset + 1);
+    const file = Deno.openSync(this.#diskPath ?? "", { write: true });
+    try {
+      file.seekSync(offset, Deno.SeekMode.Start);
+      file.writeSync(Uint8Array.of((byte[0] ?? 0) ^ 1));
+    } finally {
+      file.close();
+    }
+  }
+
+  /**
    * Waits until the disk shows something.
    *
    * @param isThere looks for it in the disk's bytes

@@ -295,6 +295,23 @@ Deno.test("ImageFiles.check finds a changed byte that the file system does not t
   assertEquals(files.rounds, rounds + 1);
 });
 
+Deno.test("ImageFiles.check reads a large file piece by piece, from check to check, and a changed one first", async () => {
+  using mock = new Mock();
+  const large = "x".repeat(1_000_000);
+  const { files, clock } = await image(mock, { "/large": large, "/z": "z" });
+  clock.stepMs = 10;
+  let checks = 0;
+  while ((await files.check(1)).goodFiles.size < 2) checks++;
+  assert(checks >= 3, `${checks} checks`);
+  await files.check(1);
+  mock.write("z", "Z");
+  assertEquals((await files.check(1)).findings, ["/z has another SHA-256"]);
+  // What gave way to it is read again from its beginning.
+  mock.write("z", "z");
+  clock.stepMs = 0;
+  assertEquals((await files.check(1000)).findings, []);
+});
+
 Deno.test("ImageFiles.check reads a replaced file even without a budget, also when its times were set back", async () => {
   using mock = new Mock();
   const { files } = await image(mock, { "/a": "one" });
