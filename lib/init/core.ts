@@ -546,7 +546,8 @@ class Turn {
     for (const effect of step.effects) this.#answerFault(effect);
     if (look.requests.length > 0) {
       const count = activeAnomalies(step.state).length;
-      this.#record("FDIR_CHECKED", `${count} anomalies, asked for by the host`);
+      const text = `FDIR: ${count} anomalies, asked for by the host`;
+      this.effects.push({ kind: "say", level: "info", text });
     }
     this.#endLook(CommandStatus.OK, fdirResult(step.state));
   }

@@ -54,7 +54,6 @@ export type EventCodeName =
   | "FDIR_ANOMALY"
   | "FDIR_CLEARED"
   | "FDIR_CONFIGURATION_INVALID"
-  | "FDIR_CHECKED"
   | "FDIR_ISOLATE"
   | "FDIR_RESTART"
   | "FDIR_DEGRADE"
@@ -269,11 +268,6 @@ export const eventCodes: Readonly<Record<EventCodeName, EventCode>> = {
     code: 0x0403,
     severity: ERROR,
     description: "The configuration can't be used, and the default is; why.",
-  },
-  FDIR_CHECKED: {
-    code: 0x0404,
-    severity: INFO,
-    description: "A check that the host asked for is done: what it found.",
   },
   FDIR_ISOLATE: {
     code: 0x0410,
