@@ -1,7 +1,7 @@
 /**
  * Builds the image: compiles the init, finds its libraries and the kernel's
- * modules, and writes `spaceos-kernel`, `spaceos-initrd.img` and
- * `spaceos-cmdline`, and what else is asked for. The same inputs give the same
+ * modules, and writes `spaceos-kernel`, `spaceos-initrd.img`, `spaceos-cmdline`,
+ * the bill of materials, and what else is asked for. The same inputs give the same
  * bytes. It imports the other files of this folder and rootfs/toolchain.
  */
 import { createHash } from "node:crypto";
@@ -32,6 +32,8 @@ import {
 } from "./manifests.ts";
 import { ociArchive } from "./oci.ts";
 import { unpackKernel } from "./own_kernel.ts";
+import { billOfMaterials } from "./sbom.ts";
+import { collectFacts } from "./sbom_facts.ts";
 import { writeTar } from "./tar_archive.ts";
 import {
   exists,
@@ -439,10 +441,22 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
     // five for a whole boot.
     const initrd = joinPieces(pieces);
     const bzImage = await Deno.readFile(kernel.path);
+    const facts = await collectFacts({
+      timeSeconds: options.timeSeconds,
+      initrd,
+      compiler,
+      kernelRelease: kernel.release,
+      kernel: bzImage,
+      libraryPaths: libraries.map(({ path }) => path),
+      entry: options.entry,
+    });
     const outputs: Record<string, Uint8Array> = {
       "spaceos-kernel": bzImage,
       "spaceos-initrd.img": initrd,
       "spaceos-cmdline": new TextEncoder().encode(`${commandLine}\n`),
+      "spaceos-sbom.spdx.json": new TextEncoder().encode(
+        billOfMaterials(tree, facts),
+      ),
     };
     if (options.oci) {
       outputs["spaceos-oci.tar"] = ociImages(

@@ -23,9 +23,10 @@ SYNOPSIS
 
 DESCRIPTION
   Writes spaceos-kernel, spaceos-initrd.img and spaceos-cmdline, named as
-  LinuxKit names them, and a formatted data disk, spaceos-disk.img, if there is
-  none: a disk that is there is kept. To have a new one, remove the file. The
-  same inputs give the same bytes.
+  LinuxKit names them, the bill of materials spaceos-sbom.spdx.json (SPDX 2.3),
+  and a formatted data disk, spaceos-disk.img, if there is none: a disk that is
+  there is kept. To have a new one, remove the file. The same inputs give the
+  same bytes.
 
 OPTIONS
   --out DIR         where the files go (default rootfs/out)

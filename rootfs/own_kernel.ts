@@ -48,10 +48,8 @@ function view(path: string, bytes: Uint8Array): DataView {
  */
 export function kernelRelease(path: string, bytes: Uint8Array): string {
   const at = view(path, bytes).getUint16(OFFSETS.version, true);
-  const text = new TextDecoder().decode(
-    bytes.subarray(SETUP_BYTES + at, SETUP_BYTES + at + 256),
-  );
-  const release = /^([\w.+~-]+)[ \0]/.exec(text)?.[1];
+  const release = /^([\w.+~-]+)(?: |$)/.exec(kernelVersionText(path, bytes))
+    ?.[1];
   if (at === 0 || release === undefined) {
     throw new ToolchainError(
       `${path} is a kernel that does not say its release, expected it at byte 0x${
@@ -60,6 +58,22 @@ export function kernelRelease(path: string, bytes: Uint8Array): string {
     );
   }
   return release;
+}
+
+/**
+ * All that a kernel says of its version: the release, who built it, and when.
+ *
+ * @param path the file, for messages
+ * @param bytes its content
+ * @returns such as `6.1.0-50-cloud-amd64 (...) #1 SMP Debian 6.1.176-1 (...)`
+ * @throws {ToolchainError} when it is no bzImage
+ */
+export function kernelVersionText(path: string, bytes: Uint8Array): string {
+  const at = view(path, bytes).getUint16(OFFSETS.version, true);
+  const text = new TextDecoder().decode(
+    bytes.subarray(SETUP_BYTES + at, SETUP_BYTES + at + 256),
+  );
+  return text.split("\0")[0] ?? "";
 }
 
 /** How a payload may be packed: its first bytes, and what unpacks it. */

@@ -2,10 +2,12 @@
  * The image builder and the machine, with the smallest possible init: what
  * fails here is no fault of the library.
  */
+import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { buildImage, type Image } from "../../rootfs/build.ts";
 import { fileDigest } from "../../rootfs/toolchain/cache.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
+import { spdxProblems } from "../fixtures/spdx_rules.ts";
 import { Machine } from "./machine.ts";
 
 const ENTRY = new URL("../fixtures/tiny_init/main.ts", import.meta.url);
@@ -32,8 +34,40 @@ async function withFolder(
   }
 }
 
+/** `SHA-256  ./path` of each plain file in a newc archive (cpio(5)). */
+function filesOfArchive(archive: Uint8Array): string[] {
+  const lines: string[] = [];
+  const decoder = new TextDecoder();
+  for (let at = 0;;) {
+    const header = decoder.decode(archive.subarray(at, at + 110));
+    const field = (index: number): number =>
+      parseInt(header.slice(6 + 8 * index, 14 + 8 * index), 16);
+    const nameStart = at + 110;
+    const name = decoder.decode(
+      archive.subarray(nameStart, nameStart + field(11) - 1),
+    );
+    if (name === "TRAILER!!!") return lines;
+    const start = (nameStart + field(11) + 3) & ~3;
+    const end = start + field(6);
+    if ((field(1) & 0o170000) === 0o100000) {
+      const digest = createHash("sha256").update(archive.subarray(start, end));
+      lines.push(`${digest.digest("hex")}  ./${name}`);
+    }
+    at = (end + 3) & ~3;
+  }
+}
+
+/** The bill of materials beside an image. */
+const bomPath = (image: Image): string =>
+  image.initrdPath.replace("initrd.img", "sbom.spdx.json");
+
 async function digests(image: Image): Promise<string[]> {
-  const paths = [image.kernelPath, image.initrdPath, image.commandLinePath];
+  const paths = [
+    image.kernelPath,
+    image.initrdPath,
+    image.commandLinePath,
+    bomPath(image),
+  ];
   return await Promise.all(paths.map((path) => fileDigest(path, "sha256")));
 }
 
@@ -51,7 +85,38 @@ Deno.test("buildImage gives the same bytes for the same inputs, and others for a
       "spaceos-cmdline",
       "spaceos-initrd.img",
       "spaceos-kernel",
+      "spaceos-sbom.spdx.json",
     ]);
+  });
+});
+
+Deno.test("buildImage lists what is in the image, as SPDX has it", async () => {
+  await withFolder(async (folder) => {
+    const image = await build(folder);
+    const document = JSON.parse(await Deno.readTextFile(bomPath(image)));
+    assertEquals(spdxProblems(document), []);
+    // Every file of the archive, read here by the format's own rules.
+    const inArchive = filesOfArchive(await Deno.readFile(image.initrdPath));
+    const listed = document.files.map((
+      file: {
+        fileName: string;
+        checksums: { algorithm: string; checksumValue: string }[];
+      },
+    ) => `${file.checksums[1]?.checksumValue}  ${file.fileName}`);
+    assertEquals(listed.sort(), inArchive.sort());
+    const versions = Object.fromEntries(
+      document.packages.map((
+        { name, versionInfo }: { name: string; versionInfo: string },
+      ) => [name, versionInfo]),
+    );
+    assertMatch(versions["deno"], /^2\./);
+    assertMatch(versions["v8"], /^\d+\.\d+/);
+    // The smallest init imports nothing.
+    assertEquals(versions["hash-wasm"], undefined);
+    const kernel = document.packages.find(({ name }: { name: string }) =>
+      name.startsWith("linux-image-")
+    );
+    assertMatch(kernel.versionInfo, /^\d+\.\d+/);
   });
 });
 
