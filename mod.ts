@@ -120,6 +120,47 @@ export {
 } from "./lib/host/host_channel.ts";
 export { BoundedStream } from "./lib/host/bounded_stream.ts";
 export { Framer } from "./lib/host/framer.ts";
+export {
+  type ApidRange,
+  apidRangeText,
+  checkSwitchPlan,
+  FrameSwitch,
+  parseApidRange,
+  type RefusalReason,
+  type Route,
+  type SwitchDecision,
+  type SwitchPlan,
+  SwitchPlanError,
+  type SwitchPlanProblem,
+  type SwitchRefusal,
+  type SwitchTenant,
+  type SwitchUplink,
+} from "./lib/host/switch.ts";
+export type { SwitchPortCounters } from "./lib/host/switch_port.ts";
+export {
+  type SwitchCounters,
+  SwitchServer,
+  type SwitchServerOptions,
+  type SwitchSocketOptions,
+} from "./lib/host/switch_server.ts";
+export {
+  findSharedMemory,
+  openSharedPage,
+} from "./lib/host/shared_page_file.ts";
+export {
+  readSeqlock,
+  SharedPage,
+  type SharedPageRecord,
+  type SharedPageWord32,
+  type SharedPageWord64,
+} from "./lib/wire/shared_page.ts";
+export {
+  type PollCallback,
+  Poller,
+  type PollerOptions,
+  type PollEvents,
+  type PollInterest,
+} from "./lib/linux/poller.ts";
 export { FrameScanner } from "./lib/host/frame_scanner.ts";
 export {
   Apid,

@@ -12,10 +12,8 @@ import {
 } from "../../lib/host/switch_server.ts";
 import { Poller } from "../../lib/linux/poller.ts";
 import { type IssueSink, issueText } from "../../lib/supervisor/schema.ts";
+import { ExitCode } from "./exit_code.ts";
 import { readSwitchConfig, type SwitchConfig } from "./switch_config.ts";
-
-/** How the command ends. */
-const EXIT = { ended: 0, failed: 1, badConfig: 2, usage: 64 } as const;
 
 /** A configuration is small; what is larger is another file. */
 const MAXIMUM_CONFIG_BYTES = 1_048_576;
@@ -70,8 +68,8 @@ SIGUSR1 prints what was counted, as does the end.
 
 Exit codes:
   0   ended by SIGINT or SIGTERM; check: the file is good
-  1   a socket, the folder or the file can't be used
   2   the configuration is wrong
+  3   a socket, the folder or the file can't be used
   64  the command line is not understood
 `;
 
@@ -87,30 +85,32 @@ interface Request {
  * @param args The words after `switch`.
  * @returns The exit code.
  */
-export async function runSwitch(args: readonly string[]): Promise<number> {
+export async function runSwitch(
+  args: readonly string[],
+): Promise<ExitCode> {
   const request = parseSwitchArguments(args);
   if (request === "help" || request === "example") {
     print(request === "help" ? SWITCH_HELP : SWITCH_EXAMPLE);
-    return EXIT.ended;
+    return ExitCode.OK;
   }
   if ("usage" in request) {
     complain(request.usage);
-    return EXIT.usage;
+    return ExitCode.USAGE;
   }
   let text: string;
   try {
     text = readConfigFile(request.configPath);
   } catch (error) {
     complain(`${request.configPath}: ${messageOf(error)}`);
-    return EXIT.failed;
+    return ExitCode.FAILED;
   }
   const sink: IssueSink = { file: request.configPath, issues: [] };
   const config = readSwitchConfig(text, sink);
   for (const issue of sink.issues) console.error(issueText(issue));
-  if (config === null) return EXIT.badConfig;
+  if (config === null) return ExitCode.BAD;
   if (request.action === "check") {
     print(`${request.configPath}: ${config.plan.tenants.length} tenants\n`);
-    return EXIT.ended;
+    return ExitCode.OK;
   }
   return await serve(config, request.isVerbose);
 }
@@ -154,7 +154,7 @@ export function parseSwitchArguments(
 async function serve(
   config: SwitchConfig,
   isVerbose: boolean,
-): Promise<number> {
+): Promise<ExitCode> {
   const poller = new Poller({
     onError: (error) => complain(messageOf(error)),
   });
@@ -183,10 +183,10 @@ async function serve(
     );
     await ended;
     tell();
-    return EXIT.ended;
+    return ExitCode.OK;
   } catch (error) {
     complain(messageOf(error));
-    return EXIT.failed;
+    return ExitCode.FAILED;
   } finally {
     server.close();
     for (const signal of signals) Deno.removeSignalListener(signal, end);

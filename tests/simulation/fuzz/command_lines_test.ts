@@ -17,6 +17,8 @@ import {
   parseInteger,
   parseSize,
 } from "../../../cmd/spaceos-disk/options.ts";
+import { COMMANDS } from "../../../cmd/spaceosctl/commands.ts";
+import { optionsOf } from "../../../cmd/spaceosctl/help.ts";
 import { parseSwitchArguments } from "../../../cmd/spaceosctl/switch.ts";
 import {
   diskCandidates,
@@ -32,6 +34,7 @@ import {
 import type { Random } from "../random.ts";
 import {
   fuzz,
+  LIMITS,
   mutateText,
   shrinkText,
   shrinkWords,
@@ -196,7 +199,39 @@ Deno.test("the options of every command of spaceos-disk are read, or refused wit
           }
         },
       ),
-      { seed: 0x5EED, cases: 1_500, budgetMs: 500 },
+      { seed: LIMITS.seed, cases: LIMITS.cases / 4, budgetMs: 500 },
+    );
+  }
+});
+
+Deno.test("the options of every command of spaceosctl are read, or refused with exit code 64", () => {
+  const commands = Object.entries(COMMANDS);
+  assert(commands.length >= 20, `${commands.length} commands`);
+  for (const [name, command] of commands) {
+    if (command.scope === "raw") continue;
+    const options = optionsOf(command);
+    const words = Object.entries(options).flatMap(([option, { letter }]) => [
+      `--${option}`,
+      `--${option}=1`,
+      ...(letter === undefined ? [] : [`-${letter}`, `-${letter}7`]),
+    ]);
+    fuzz(
+      wordTarget(
+        `spaceosctl ${name}`,
+        [...words, "web", "vm*.sock", "--", "-", "0x10", "--__proto__"],
+        (args) => {
+          try {
+            const read = parseArguments(args, options);
+            for (const option of Object.keys(options)) {
+              read.integer(option, 0, 10);
+            }
+          } catch (error) {
+            assert(error instanceof CommandError, String(error));
+            assertEquals(error.exitCode, ExitCode.USAGE);
+          }
+        },
+      ),
+      { seed: LIMITS.seed, cases: LIMITS.cases / 4, budgetMs: 400 },
     );
   }
 });

@@ -30,6 +30,7 @@ import { Random as SampleRandom } from "../../unit/wire/support.ts";
 import type { Random } from "../random.ts";
 import {
   fuzz,
+  LIMITS,
   mutateBytes,
   showBytes,
   shrinkBytes,
@@ -232,5 +233,5 @@ Deno.test("whatever a shared page holds can be read and shown", () => {
       page.word32("hostCommand");
     }),
     draw: (random) => random.bytes(random.below(600)),
-  }, { seed: 0x5EED, cases: 500, budgetMs: 2_000 });
+  }, { ...LIMITS, cases: LIMITS.cases / 8 });
 });

@@ -40,7 +40,7 @@ import {
   stepSupervisor,
 } from "../../../lib/supervisor/supervisor.ts";
 import type { Random } from "../random.ts";
-import { fuzz, mutateText, shrinkText, type Target } from "./fuzz.ts";
+import { fuzz, LIMITS, mutateText, shrinkText, type Target } from "./fuzz.ts";
 
 /** Texts that mean something somewhere. */
 const WORDS: readonly string[] = [
@@ -350,7 +350,7 @@ Deno.test("an OCI bundle becomes a service or mistakes, whatever its files say",
           }
         },
       ),
-      { seed: 0x5EED, cases: 2_000, budgetMs: 1_500 },
+      { ...LIMITS, cases: LIMITS.cases / 2 },
     );
   }
 });

@@ -43,7 +43,7 @@ const isLong = Deno.env.get("SPACEOS_TEST_LONG") === "1";
 /** The limits of this run: CI's, or the long ones. */
 export const LIMITS: Limits = {
   seed: Number(Deno.env.get("SPACEOS_FUZZ_SEED") ?? 0x5EED) >>> 0,
-  cases: isLong ? 250_000 : 4_000,
+  cases: isLong ? 250_000 : 2_500,
   budgetMs: isLong ? 10_000 : 2_000,
 };
 

@@ -164,7 +164,7 @@ Deno.test("the command runs a switch until a signal ends it, and says how it fai
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assertEquals(buffer, bytes);
-  assertEquals(await runSwitch(["run", "--config", config]), 1);
+  assertEquals(await runSwitch(["run", "--config", config]), 3);
   Deno.kill(Deno.pid, "SIGUSR1");
   Deno.kill(Deno.pid, "SIGTERM");
   assertEquals(await ended, 0);
@@ -172,7 +172,7 @@ Deno.test("the command runs a switch until a signal ends it, and says how it fai
   close(processor);
   assertEquals([...Deno.readDirSync(`${folder}/spaceos-switch`)], []);
   assertEquals(await runSwitch(["check", "--config", config]), 0);
-  assertEquals(await runSwitch(["check", "--config", "/dev/zero"]), 1);
+  assertEquals(await runSwitch(["check", "--config", "/dev/zero"]), 3);
   Deno.writeTextFileSync(config, "{}");
   assertEquals(await runSwitch(["check", "--config", config]), 2);
   assertEquals(await runSwitch(["check"]), 64);
