@@ -5,10 +5,12 @@
  * What waits has a lane for each sender, and the lanes are emptied in turn, so
  * that a party that floods another takes nothing from a third. A lane that is
  * nearly full holds its sender up (the server reads no more from it), which the
- * sender feels as a full socket. A receiver that takes nothing for a while has
- * stalled: it holds nobody up any more, and what its full lanes can't hold is
- * refused. Answers to the party's own mistakes have a lane of their own, so that
- * only its own mistakes can hold it up there.
+ * sender feels as a full socket, but not for long: a lane that did not make room
+ * in time is overrun, and until it has, it holds nobody up, and what does not
+ * fit is refused. So a receiver that is slow, or deaf, costs a sender a moment
+ * now and then, and its frames to others go on. Answers to the party's own
+ * mistakes have a lane of their own, so that only its own mistakes can hold it
+ * up there.
  *
  * @module
  */
@@ -48,6 +50,8 @@ class Lane {
   );
   #first = 0;
   #count = 0;
+  /** Whether it has held its sender up for too long, and has no room yet. */
+  isOverrun = false;
 
   get length(): number {
     return this.#count;
@@ -94,16 +98,17 @@ export class SwitchPort {
   #descriptor: number | null = null;
   #hasHungUp = false;
   #isWriteDead = false;
-  #progressMs = 0;
-  #isStalled = false;
   #connections = 0;
   #framesIn = 0;
   #bytesOut = 0;
   #framesLost = 0;
   #framesCut = 0;
 
-  /** The parties that hold this one up; it is not read from while there are any. */
-  readonly heldBy: Set<string> = new Set();
+  /**
+   * The parties that hold this one up, with the time since when; it is not read
+   * from while there are any.
+   */
+  readonly heldBy: Map<string, number> = new Map();
 
   /**
    * Begins without a connection.
@@ -131,11 +136,6 @@ export class SwitchPort {
     return this.#hasHungUp;
   }
 
-  /** Whether it took nothing for so long that nobody waits for it. */
-  get isStalled(): boolean {
-    return this.#isStalled;
-  }
-
   /** What happened so far. */
   get counters(): SwitchPortCounters {
     return {
@@ -147,23 +147,37 @@ export class SwitchPort {
     };
   }
 
-  /** How many frames of a sender wait. */
-  laneFrames(from: string): number {
-    return this.#lanes.get(from)?.length ?? 0;
+  /**
+   * Whether a sender should wait until its lane has room.
+   *
+   * @param from The sender.
+   */
+  shouldHold(from: string): boolean {
+    const lane = this.#lanes.get(from);
+    return lane !== undefined && lane.length >= LANE_HIGH_FRAMES &&
+      !lane.isOverrun;
+  }
+
+  /**
+   * Gives up waiting for room in a sender's lane: it holds nobody up until it
+   * has some.
+   *
+   * @param from The sender.
+   */
+  overrun(from: string): void {
+    const lane = this.#lanes.get(from);
+    if (lane !== undefined) lane.isOverrun = true;
   }
 
   /**
    * Takes a connection; there must be none.
    *
    * @param descriptor A stream with O_NONBLOCK; the place's own from now on.
-   * @param nowMs The time, for telling a party that has stalled.
    */
-  attach(descriptor: number, nowMs: number): void {
+  attach(descriptor: number): void {
     this.#descriptor = descriptor;
     this.#hasHungUp = false;
     this.#isWriteDead = false;
-    this.#isStalled = false;
-    this.#progressMs = nowMs;
     this.#connections++;
   }
 
@@ -187,19 +201,15 @@ export class SwitchPort {
    *
    * @param from The sender, whose lane it waits in.
    * @param frame 256 bytes; must not be changed afterwards.
-   * @param nowMs The time.
    * @returns Whether there was room.
    */
-  push(from: string, frame: Uint8Array, nowMs: number): boolean {
+  push(from: string, frame: Uint8Array): boolean {
     let lane = this.#lanes.get(from);
     if (lane === undefined) {
       lane = new Lane();
       this.#lanes.set(from, lane);
     }
-    const isFirst = !this.#hasOutput;
     if (!lane.push(frame)) return false;
-    // Time in which nothing waited is no time in which it took nothing.
-    if (isFirst) this.#progressMs = nowMs;
     if (lane.length === 1) this.#turns.push(from);
     return true;
   }
@@ -209,26 +219,11 @@ export class SwitchPort {
   }
 
   /**
-   * Decides whether the party has stalled.
-   *
-   * @param nowMs The time.
-   * @param limitMs How long it may take nothing.
-   * @returns Whether it has.
-   */
-  checkProgress(nowMs: number, limitMs: number): boolean {
-    if (this.#hasOutput && nowMs - this.#progressMs >= limitMs) {
-      this.#isStalled = true;
-    }
-    return this.#isStalled;
-  }
-
-  /**
    * Writes what waits, as far as the party takes it.
    *
-   * @param nowMs The time.
    * @returns Whether more could be written at once.
    */
-  flush(nowMs: number): boolean {
+  flush(): boolean {
     const descriptor = this.#descriptor;
     if (descriptor === null || this.#isWriteDead) return false;
     for (let writes = 0; writes < BATCH; writes++) {
@@ -249,8 +244,6 @@ export class SwitchPort {
       if (count === null || count === 0) return false;
       this.#outputStart += count;
       this.#bytesOut += count;
-      this.#progressMs = nowMs;
-      this.#isStalled = false;
     }
     return this.#hasOutput;
   }
@@ -295,7 +288,10 @@ export class SwitchPort {
       if (lane === undefined || frame === undefined) continue;
       this.#output.set(frame, this.#outputEnd);
       this.#outputEnd += FRAME_SIZE_BYTES;
-      if (lane.length === LANE_LOW_FRAMES) roomy.push(from);
+      if (lane.length === LANE_LOW_FRAMES) {
+        lane.isOverrun = false;
+        roomy.push(from);
+      }
       if (lane.length > 0) this.#turns.push(from);
     }
     for (const from of roomy) this.#events.onRoom(from);

@@ -4,7 +4,7 @@
  * `linux`, the rules and the places.
  *
  * No party can harm another: what may wait is bounded (`switch_port.ts`), a
- * party that does not read is refused to those who send to it, one that leaves
+ * party that reads too slowly is refused to those who send to it, one that leaves
  * is forgotten, and each has one connection, so that nobody takes another's
  * place while it is there. The folder must be nobody else's to write in: then
  * no socket in it can be anybody else's.
@@ -21,16 +21,12 @@ import {
   type RefusalReason,
   UPLINK,
 } from "./switch.ts";
-import {
-  LANE_HIGH_FRAMES,
-  SwitchPort,
-  type SwitchPortCounters,
-} from "./switch_port.ts";
+import { SwitchPort, type SwitchPortCounters } from "./switch_port.ts";
 
-/** How long a party may take nothing before nobody waits for it any more. */
-export const STALL_LIMIT_MS = 1_000;
+/** How long a sender waits for room in its lane before it goes on without, unless said otherwise. */
+const HOLD_LIMIT_MS = 1_000;
 /** How often that is looked at while anybody waits. */
-const STALL_CHECK_MS = 200;
+const HOLD_CHECK_MS = 200;
 /** How long to wait before the uplink is tried again: at first, and at most. */
 const UPLINK_RETRY_MS = { first: 100, longest: 5_000 } as const;
 /** How long to wait for descriptors to become free. */
@@ -62,6 +58,11 @@ export interface SwitchServerOptions {
   readonly poller: Poller;
   /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
+  /**
+   * How long a receiver that is too slow may hold a sender up, in milliseconds,
+   * before what does not fit is refused; default 1000.
+   */
+  readonly holdLimitMs?: number;
   /** Told in a sentence what happens; at `"detail"` each connection, too. */
   readonly onMessage: (
     level: "problem" | "notice" | "detail",
@@ -85,7 +86,7 @@ export class SwitchServer {
   readonly #listeners = new Map<string, number>();
   readonly #touched = new Set<SwitchPort>();
   #lock: number | null = null;
-  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  #holdTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimers = new Map<string, ReturnType<typeof setTimeout>>();
   #uplinkDelayMs: number = UPLINK_RETRY_MS.first;
   #isUplinkAbsent = false;
@@ -154,7 +155,7 @@ export class SwitchServer {
   /** Closes everything and removes the sockets. What waits is lost. */
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#stallTimer);
+    clearTimeout(this.#holdTimer);
     for (const timer of this.#retryTimers.values()) clearTimeout(timer);
     this.#retryTimers.clear();
     for (const port of this.#ports.values()) this.#detach(port);
@@ -218,9 +219,8 @@ export class SwitchServer {
   }
 
   #attach(port: SwitchPort, descriptor: number): void {
-    const { poller, nowMs } = this.#options;
     try {
-      poller.add(
+      this.#options.poller.add(
         descriptor,
         { read: true, write: true, edge: true },
         (events) => this.#polled(port, events),
@@ -229,7 +229,7 @@ export class SwitchServer {
       close(descriptor);
       return this.#say("problem", `${port.name}: ${messageOf(error)}`);
     }
-    port.attach(descriptor, nowMs());
+    port.attach(descriptor);
     this.#say("detail", `${port.name}: connected`);
   }
 
@@ -289,7 +289,7 @@ export class SwitchServer {
   }
 
   #frame(sender: SwitchPort, frame: Uint8Array): void {
-    const { frames, nowMs } = this.#options;
+    const { frames } = this.#options;
     const { name } = sender;
     if (name === UPLINK) this.#uplinkDelayMs = UPLINK_RETRY_MS.first;
     const decision = frames.decide(name, frame);
@@ -298,7 +298,7 @@ export class SwitchServer {
     }
     const receiver = this.#ports.get(decision.to);
     const isTaken = receiver?.isConnected === true &&
-      receiver.push(name, frame, nowMs());
+      receiver.push(name, frame);
     if (receiver !== undefined && isTaken) {
       this.#touched.add(receiver);
       return this.#holdIfFull(receiver, sender);
@@ -319,41 +319,38 @@ export class SwitchServer {
     const counts = this.#refused.get(sender.name);
     if (counts !== undefined) counts[reason]++;
     if (answer === null || !sender.isConnected) return;
-    sender.push(sender.name, answer, this.#options.nowMs());
+    sender.push(sender.name, answer);
     this.#touched.add(sender);
     this.#holdIfFull(sender, sender);
   }
 
   #holdIfFull(receiver: SwitchPort, sender: SwitchPort): void {
-    if (receiver.laneFrames(sender.name) < LANE_HIGH_FRAMES) return;
-    if (receiver.isStalled && receiver !== sender) return;
-    sender.heldBy.add(receiver.name);
-    this.#stallTimer ??= setTimeout(
-      () => this.#checkStalls(),
-      STALL_CHECK_MS,
-    );
+    if (sender.heldBy.has(receiver.name)) return;
+    if (!receiver.shouldHold(sender.name)) return;
+    sender.heldBy.set(receiver.name, this.#options.nowMs());
+    this.#watchHolds();
   }
 
-  /** Lets those go on who wait for a party that takes nothing. */
-  #checkStalls(): void {
-    this.#stallTimer = undefined;
+  #watchHolds(): void {
+    this.#holdTimer ??= setTimeout(() => this.#checkHolds(), HOLD_CHECK_MS);
+  }
+
+  /** Lets those go on who have waited long enough. */
+  #checkHolds(): void {
+    this.#holdTimer = undefined;
+    const { holdLimitMs = HOLD_LIMIT_MS } = this.#options;
     const nowMs = this.#options.nowMs();
-    let isAnyoneHeld = false;
     for (const sender of this.#ports.values()) {
-      for (const name of [...sender.heldBy]) {
+      for (const [name, sinceMs] of [...sender.heldBy]) {
         // Whoever does not read the answers to its own mistakes waits alone.
         if (name === sender.name) continue;
-        const isStalled = this.#ports.get(name)
-          ?.checkProgress(nowMs, STALL_LIMIT_MS) ?? true;
-        if (isStalled) this.#release(name, sender.name);
-        else isAnyoneHeld = true;
+        if (nowMs - sinceMs < holdLimitMs) {
+          this.#watchHolds();
+          continue;
+        }
+        this.#ports.get(name)?.overrun(sender.name);
+        this.#release(name, sender.name);
       }
-    }
-    if (isAnyoneHeld) {
-      this.#stallTimer ??= setTimeout(
-        () => this.#checkStalls(),
-        STALL_CHECK_MS,
-      );
     }
   }
 
@@ -375,7 +372,7 @@ export class SwitchServer {
   }
 
   #flush(port: SwitchPort): void {
-    const isMore = port.flush(this.#options.nowMs());
+    const isMore = port.flush();
     if (isMore && port.descriptor !== null) {
       this.#options.poller.rearm(port.descriptor);
     }
