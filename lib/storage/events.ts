@@ -49,6 +49,9 @@ export interface StoredEvent extends EventRecord {
 const PAYLOAD_LENGTH_OFFSET = eventLayout.offsetOf("payloadLength");
 const PAYLOAD_OFFSET = eventLayout.offsetOf("payload");
 
+/** No blocks. */
+const NOTHING: ReadonlyMap<number, unknown> = new Map();
+
 /** Where the next record goes: the newest block, and how much of it is taken. */
 export interface Head {
   /** The block, counted from the ring's first. */
@@ -151,17 +154,38 @@ export class EventRing {
   }
 
   /**
-   * The block that is started next after `ringBlock`, or null if none is
-   * usable.
+   * The block that is started next after `ringBlock`: the next one round the
+   * ring. Blocks that were moved off bad sectors disturb that order; so where
+   * the next one holds records of ours, an empty block goes before it, and else
+   * the block with the oldest records is the one to give up.
+   *
+   * @param ringBlock The block before it, or null.
+   * @param taken Blocks that are no longer as they stand here.
+   * @returns The block, or null if none is usable.
    */
-  following(ringBlock: number | null): number | null {
-    for (let step = 1; step <= EVENT_BLOCK_COUNT; step++) {
-      const candidate = ringBlock === null
-        ? (this.#startAt + step - 1) % EVENT_BLOCK_COUNT
-        : (ringBlock + step) % EVENT_BLOCK_COUNT;
-      if (!this.#unusable.has(candidate)) return candidate;
+  following(
+    ringBlock: number | null,
+    taken: ReadonlyMap<number, unknown> = NOTHING,
+  ): number | null {
+    const start = ringBlock === null ? this.#startAt : ringBlock + 1;
+    let oldest: number | null = null;
+    let oldestSequence: bigint | null = null;
+    for (let step = 0; step < EVENT_BLOCK_COUNT; step++) {
+      const candidate = (start + step) % EVENT_BLOCK_COUNT;
+      if (this.#unusable.has(candidate) || taken.has(candidate)) continue;
+      const block = this.block(candidate);
+      const sequence = block?.firstSequence ?? null;
+      const isEmpty = block?.slots.every((slot) => slot.kind === "empty");
+      if (isEmpty === true && sequence === null) return candidate;
+      if (sequence === null) {
+        // Records of other software: their age is not known.
+        if (oldest === null) return candidate;
+      } else if (oldestSequence === null || sequence < oldestSequence) {
+        oldest = candidate;
+        oldestSequence = sequence;
+      }
     }
-    return null;
+    return oldest;
   }
 
   /**
@@ -357,11 +381,14 @@ export class EventBatch {
     const payloadLength = bytes[PAYLOAD_LENGTH_OFFSET] ?? 0;
     let head = this.head;
     if (head === null || head.used >= EVENTS_PER_BLOCK) {
-      const ringBlock = this.#ring.following(head?.ringBlock ?? null);
+      const ringBlock = this.#ring.following(
+        head?.ringBlock ?? null,
+        this.#changes,
+      );
+      if (ringBlock === null && this.#changes.size > 0) return null;
       if (ringBlock === null) {
         throw new StorageError("EIO", "no block of the event ring is usable");
       }
-      if (this.#changes.has(ringBlock)) return null;
       if (this.nextSequence > MAXIMUM_FIRST_SEQUENCE) {
         throw new StorageError(
           "ENOSPC",

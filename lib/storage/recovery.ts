@@ -65,6 +65,8 @@ export interface RecoveredMetadata {
   readonly eventImages: (Uint8Array<ArrayBuffer> | null)[];
   /** The image that only the journal holds, or null. */
   readonly pending: PendingImage | null;
+  /** The block to write the journal to; null without one that can be read again. */
+  readonly journalBlock: number | null;
   /** What was found and done. */
   readonly report: RecoveryReport;
 }
@@ -151,6 +153,7 @@ export async function recover(
     eventImages: blocks.slice(PARAMETER_BLOCK_COUNT),
   };
   const unreadable = new Set<number>();
+  let usableJournal = journalBlock;
   for (const [index, block] of blocks.entries()) {
     if (block === null) unreadable.add(PARAMETER_FIRST_BLOCK + index);
   }
@@ -161,6 +164,7 @@ export async function recover(
   ): RecoveredMetadata => ({
     ...metadata,
     pending,
+    journalBlock: usableJournal,
     report: { journal, targetBlock, unreadableBlocks: [...unreadable] },
   });
 
@@ -168,6 +172,9 @@ export async function recover(
   const [bytes] = await readBlocks(device, journalBlock, 1);
   if (!bytes) {
     unreadable.add(journalBlock);
+    // A journal that can't be read back would lose what it is trusted with.
+    const isUsable = !readOnly && await refresh(device, journalBlock);
+    if (!isUsable) usableJournal = null;
     return done("unreadable");
   }
   if (isZero(bytes)) return done("empty");
@@ -242,6 +249,21 @@ export function readJournal(
     targetBlock < end &&
     typeof judgeDescriptor(record.image, geometry, targetBlock) !== "string";
   return isMetadata || isDataProduct ? record : null;
+}
+
+/**
+ * Writes a block that can't be read anew, which makes many a disk put another
+ * sector in its place. Says whether it can be read now.
+ */
+async function refresh(device: BlockDevice, block: number): Promise<boolean> {
+  try {
+    await device.write(block, new Uint8Array(BLOCK_SIZE_BYTES));
+    await device.flush();
+    await device.read(block, 1);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The image to write in place, or null if the journal is not ahead. */

@@ -181,7 +181,7 @@ export class Volume {
     this.#table = table;
     this.#ring = ring;
     this.#committer = new Committer(device, {
-      journalBlock: geometry.journalBlock,
+      journalBlock: recovered.journalBlock,
       pending: recovered.pending,
     });
     this.#writer = new Writer({

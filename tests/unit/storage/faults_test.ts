@@ -191,3 +191,58 @@ Deno.test("a failing flush rejects the data product that it was for, and only th
     ["b"],
   );
 });
+
+for (const before of [10, 11]) {
+  Deno.test(`a block that is moved takes the place of no record while an empty one is left, after ${before} records`, async () => {
+    const device = await makeDisk();
+    const volume = await openVolume(device);
+    for (const code of range(1, before)) {
+      await volume.events.append(event(code));
+    }
+    // Of these the journal holds what goes into the second block; the third
+    // gets the newest.
+    await Promise.all(
+      range(before + 1, 14).map((code) => volume.events.append(event(code))),
+    );
+    device.faults = { failWrite: (block) => block === 18 };
+    await volume.events.append(event(15));
+    device.faults = {};
+    assertEquals(codes(await reopen(device)), range(1, 15));
+    for (const code of range(16, 80)) {
+      await volume.events.append(event(code));
+      assertEquals(codes(await reopen(device)), range(1, code));
+    }
+  });
+}
+
+Deno.test("a journal that can't be read again is trusted with nothing", async () => {
+  const device = await makeDisk();
+  const first = await openVolume(device);
+  await first.events.append(event(1));
+  await first.close();
+  const faults = { failRead: (block: number) => block === 63 };
+  device.faults = faults;
+  const volume = await openVolume(device);
+  assertEquals(volume.recovery.journal, "unreadable");
+  assertEquals(volume.hasJournal, false);
+  for (const code of range(2, 20)) {
+    await volume.events.append(event(code));
+    device.faults = faults;
+    assertEquals(codes(await reopen(device)), range(1, code));
+  }
+});
+
+Deno.test("a journal that can be read again once it is written is used", async () => {
+  const device = await makeDisk();
+  let isBad = true;
+  device.faults = {
+    failRead: (block) => isBad && block === 63,
+    failWrite: (block) => {
+      if (block === 63) isBad = false;
+      return false;
+    },
+  };
+  const volume = await openVolume(device);
+  assertEquals(volume.recovery.journal, "unreadable");
+  assertEquals(volume.hasJournal, true);
+});
