@@ -9,6 +9,7 @@
  * @module
  */
 import { frameToHost } from "../host/requests.ts";
+import { StorageError } from "../storage/error.ts";
 import type { Volume } from "../storage/volume.ts";
 import { cutText } from "../wire/cut_text.ts";
 import {
@@ -40,12 +41,26 @@ export interface RecordsParts {
  */
 const CHECKPOINT_DELAY_MS = 1_000;
 
+/** What a request ends with when the disk itself has said nothing. */
+const SILENCE: readonly string[] = ["ETIMEDOUT", "EAGAIN", "EBADF"];
+
+function isAnswer(error: unknown): boolean {
+  return !(error instanceof StorageError && SILENCE.includes(error.code));
+}
+
+/** A volume that is closed has been asked nothing. */
+function isClosed(error: unknown): boolean {
+  return error instanceof StorageError && error.code === "EBADF";
+}
+
 /** Writes event records. */
 export class Records {
   readonly #parts: RecordsParts;
   #count = 0;
   #lostCount = 0;
   #pending = 0;
+  /** Whether the disk owes an answer. */
+  #isUnanswered = false;
   #isFailing = false;
   #checkpointTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -91,19 +106,23 @@ export class Records {
   async #store(record: EventRecord): Promise<void> {
     const { volume, onStorage } = this.#parts;
     if (volume === null || volume.readOnly) return;
-    this.#setPending(1);
+    const wasUnanswered = this.#isUnanswered;
+    this.#asked();
+    let answered = true;
     try {
       await volume.events.append(record);
       if (this.#isFailing) onStorage(null);
       this.#isFailing = false;
     } catch (error) {
+      answered = isAnswer(error) || (isClosed(error) && !wasUnanswered);
       this.#lostCount++;
       if (!this.#isFailing) {
         onStorage(error instanceof Error ? error.message : String(error));
       }
       this.#isFailing = true;
     } finally {
-      this.#setPending(-1);
+      this.#pending--;
+      if (answered) this.#answered();
       this.#checkpointSoon(volume);
     }
   }
@@ -111,16 +130,29 @@ export class Records {
   #checkpointSoon(volume: Volume): void {
     clearTimeout(this.#checkpointTimer);
     this.#checkpointTimer = setTimeout(() => {
-      // What fails here fails again, and is said, with the next record.
-      volume.checkpoint().catch(() => {});
+      // What fails here fails again, and is said, with the next record; a disk
+      // that was silent is asked until it says something.
+      volume.checkpoint().then(() => this.#answered(), (error) => {
+        if (isAnswer(error)) this.#answered();
+        else if (!isClosed(error)) this.#checkpointSoon(volume);
+      });
     }, CHECKPOINT_DELAY_MS);
   }
 
-  #setPending(change: 1 | -1): void {
-    this.#pending += change;
-    // An answer shows that the storage lives: what is left waits from now on.
-    if (change < 0 || this.#pending === 1) {
-      this.#parts.onPending(this.#pending > 0);
-    }
+  #asked(): void {
+    this.#pending++;
+    if (this.#isUnanswered) return;
+    this.#isUnanswered = true;
+    this.#parts.onPending(true);
+  }
+
+  /**
+   * An answer shows that the storage lives: what is left waits from now on. A
+   * request that has run out of its time is none: the disk may be dead.
+   */
+  #answered(): void {
+    if (!this.#isUnanswered) return;
+    this.#isUnanswered = this.#pending > 0;
+    this.#parts.onPending(this.#isUnanswered);
   }
 }

@@ -320,14 +320,10 @@ export class InitJudge {
   /** Why the machine is of no use, as it seems from outside, or null. */
   #whyDead(state: InitState): string | null {
     const { storage, disk } = this.#parts;
-    const nowMs = this.#parts.nowMs();
     if (this.#stage === "power") return "it goes down";
-    const { unansweredSinceMs } = storage;
-    const limitMs = STORAGE_LIMIT_MS + STORAGE_MARGIN_MS;
-    const isSilent = unansweredSinceMs !== null &&
-      nowMs - unansweredSinceMs >= limitMs &&
-      nowMs - disk.silentSinceMs >= limitMs;
-    if (isSilent) return "the disk is dead";
+    if (storage.silentMs(disk) >= STORAGE_LIMIT_MS + STORAGE_MARGIN_MS) {
+      return "the disk is dead";
+    }
     if (state.shutdown !== null || state.supervisor === null) return null;
     return whichCriticalIsDown(state.supervisor);
   }

@@ -57,7 +57,7 @@ export class StorageJudge {
   #settled = new Map<string, number>();
   #volume: Volume | null = null;
   /** Since when a record waits for an answer of the disk, or null. */
-  unansweredSinceMs: number | null = null;
+  #unansweredSinceMs: number | null = null;
   /** Records that were acknowledged. */
   acknowledged = 0;
   /** How many records may be missing at the next look. */
@@ -70,6 +70,13 @@ export class StorageJudge {
    */
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
+  }
+
+  /** How long the disk has said nothing although a record waits for it. */
+  silentMs(disk: VirtualDisk): number {
+    if (this.#unansweredSinceMs === null) return 0;
+    const sinceMs = Math.max(this.#unansweredSinceMs, disk.silentSinceMs);
+    return this.#nowMs() - sinceMs;
   }
 
   /** Whether there is a volume in this boot. */
@@ -85,7 +92,7 @@ export class StorageJudge {
    */
   boot(volume: Volume | null, disk: VirtualDisk): void {
     this.#settled.clear();
-    this.unansweredSinceMs = null;
+    this.#unansweredSinceMs = null;
     this.#boots++;
     this.#volume = volume;
     if (volume === null) return;
@@ -251,14 +258,14 @@ export class StorageJudge {
         isOpen: true,
       };
       this.#issued.push(issued);
-      this.unansweredSinceMs ??= this.#nowMs();
+      this.#unansweredSinceMs ??= this.#nowMs();
       const settle = (isAnswer: boolean) => {
         issued.isOpen = false;
         const count = this.#settled.get(issued.key) ?? 0;
         this.#settled.set(issued.key, count + 1);
         if (!isAnswer) return;
         const isLeft = this.#issued.some((other) => other.isOpen);
-        this.unansweredSinceMs = isLeft ? this.#nowMs() : null;
+        this.#unansweredSinceMs = isLeft ? this.#nowMs() : null;
       };
       return append(record).then((sequence) => {
         issued.sequence = sequence;
@@ -266,7 +273,9 @@ export class StorageJudge {
         settle(true);
         return sequence;
       }, (error) => {
-        settle(!(error instanceof StorageError && error.code === "ETIMEDOUT"));
+        const isSilence = error instanceof StorageError &&
+          ["ETIMEDOUT", "EAGAIN", "EBADF"].includes(error.code);
+        settle(!isSilence);
         throw error;
       });
     };

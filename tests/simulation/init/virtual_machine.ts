@@ -314,8 +314,8 @@ export class VirtualMachine implements Machine {
     this.#dispatch = parts.dispatch;
     return {
       prepareCgroups: () => this.#parts.scenario.hasCgroups ? null : "none",
-      perform: (effect) => this.#perform(effect),
-      childrenExited: (exits) => this.#childrenExited(exits),
+      perform: (effect) => this.#guard(() => this.#perform(effect)),
+      childrenExited: (exits) => this.#guard(() => this.#childrenExited(exits)),
     };
   }
 
@@ -351,13 +351,15 @@ export class VirtualMachine implements Machine {
 
   /** See {@linkcode Machine.killAll}. */
   killAll(signal: SignalName): void {
-    this.#flushNotes(Infinity);
-    this.#services?.signalAll(signal);
+    this.#guard(() => {
+      this.#flushNotes(Infinity);
+      this.#services?.signalAll(signal);
+    });
   }
 
   /** See {@linkcode Machine.petWatchdog}. */
   petWatchdog(watchdog: Watchdog): void {
-    this.#judge.petted(this.state);
+    this.#guard(() => this.#judge.petted(this.state));
     this.#pet(this.#timeoutSeconds ?? watchdog.timeoutS ?? 0);
   }
 
@@ -396,7 +398,7 @@ export class VirtualMachine implements Machine {
 
   /** See {@linkcode Machine.end}. */
   end(action: PowerAction): void {
-    this.#judge.askedToEnd();
+    this.#guard(() => this.#judge.askedToEnd());
     if (this.#refusals > 0) {
       this.#refusals--;
       throw new Error("reboot: EIO");
@@ -406,6 +408,10 @@ export class VirtualMachine implements Machine {
 
   /** See {@linkcode Machine.onStep}. */
   onStep(event: InitEvent, step: InitStep): void {
+    this.#guard(() => this.#stepped(event, step));
+  }
+
+  #stepped(event: InitEvent, step: InitStep): void {
     this.#endStep();
     this.steps++;
     this.#effects = step.effects;
@@ -426,8 +432,22 @@ export class VirtualMachine implements Machine {
 
   // --- Inside ---------------------------------------------------------------
 
+  /** The shell carries on whatever is thrown at it: what was is kept for the end. */
+  #guard<T>(judge: () => T): T {
+    try {
+      return judge();
+    } catch (error) {
+      this.#failure ??= error;
+      throw error;
+    }
+  }
+
   /** What the shell says by itself goes to the log only. */
   #said(bytes: Uint8Array): void {
+    this.#guard(() => this.#heard(bytes));
+  }
+
+  #heard(bytes: Uint8Array): void {
     if (this.#parts.trace === null && this.#isBootSaid) return;
     const text = new TextDecoder().decode(bytes);
     this.#parts.trace?.(`${this.boottimeMs()} ${text}`);
