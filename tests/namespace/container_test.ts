@@ -386,6 +386,20 @@ Deno.test("runContainer reaps 3000 orphans while the command runs, and lets no z
   assertEquals(result.code, 9, result.errorText);
 });
 
+Deno.test("runContainer ends with the code of a command that ends among its orphans", async () => {
+  // Their SIGCHLDs and the command's fall together, and one stands for all.
+  for (let code = 3; code < 9; code++) {
+    const result = await runInit({
+      program,
+      args: shell(
+        "n=0; while [ $n -lt 100 ]; do ( sleep 0.1 & ); n=$((n+1)); done; " +
+          `sleep 0.09; exit ${code}`,
+      ),
+    });
+    assertEquals(result.code, code, result.errorText);
+  }
+});
+
 Deno.test("runContainer with --group ends what the command leaves behind in its group", async () => {
   // Not as PID 1, whose end ends everything anyway.
   const script = `sh -c 'trap "echo {\\\\\\"term\\\\\\":1}; exit" TERM; ` +

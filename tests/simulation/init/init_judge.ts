@@ -149,6 +149,11 @@ export class InitJudge {
       before.shutdown === null || after.shutdown !== null,
       "a shutdown is never taken back",
     );
+    check(
+      after.supervisor === null || after.shutdown !== null ||
+        after.supervisor.isSafeMode === after.safeMode,
+      "the services are told of safe mode, and of its end",
+    );
     check(after.mode === modeOf(after), `the mode is ${modeOf(after)}`);
     let mode = before.mode;
     for (const effect of step.effects) mode = this.#judgeEffect(effect, mode);

@@ -1,6 +1,6 @@
 /**
  * The crash tests. `SPACEOS_TEST_LONG=1` visits a million cases instead of ten
- * thousand; `SPACEOS_TEST_SEED=N` replays one workload.
+ * thousand; `SPACEOS_SEED=N` replays one workload.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { OUTCOMES } from "./power_cut.ts";
 import type { Step } from "./recording_device.ts";
 
 const long = Deno.env.get("SPACEOS_TEST_LONG") === "1";
-const onlySeed = Deno.env.get("SPACEOS_TEST_SEED");
+const onlySeed = Deno.env.get("SPACEOS_SEED");
 
 /** Few workloads, looked at closely, and many, looked at here and there. */
 const PASSES = long

@@ -1,12 +1,14 @@
 import { assert, assertThrows } from "@std/assert";
+import { seedRange } from "../seeds.ts";
 import { Violation } from "./invariants.ts";
 import { drawScenario, type Scenario } from "./scenario.ts";
 import { newTally } from "./services.ts";
 import { play } from "./world.ts";
 
-/** How many seeds; more with the environment variable that the long run sets. */
-const seeds = Number(Deno.env.get("SPACEOS_SEEDS") ?? 2000);
-const firstSeed = Number(Deno.env.get("SPACEOS_FIRST_SEED") ?? 1);
+const { first: firstSeed, count: seeds } = seedRange({
+  usual: 2_000,
+  long: 100_000,
+});
 
 function failureOf(scenario: Scenario): string | null {
   try {
@@ -75,7 +77,7 @@ Deno.test("stepSupervisor keeps every rule in random machines, and does all it c
     } catch (error) {
       const small = shrink(scenario);
       throw new Error(
-        `seed ${seed} breaks a rule; replay it with SPACEOS_FIRST_SEED=${seed} SPACEOS_SEEDS=1\n` +
+        `seed ${seed} breaks a rule; replay it with SPACEOS_SEED=${seed}\n` +
           `first: ${error}\nshrunk to: ${failureOf(small)}\n${
             JSON.stringify(small, null, 1)
           }`,
