@@ -13,7 +13,11 @@ Deno.test("parseMemoryFacts and parseLoad read what this kernel writes", () => {
   assertEquals(memory.availableKib > 0, true);
   const text = Deno.readTextFileSync("/proc/loadavg");
   const [whole = "", hundredths = ""] = (text.split(" ")[0] ?? "").split(".");
-  assertEquals(parseLoad(text), Number(whole + hundredths));
+  // A machine that is being stormed has more than the field can say.
+  assertEquals(
+    parseLoad(text),
+    Math.min(Number(whole + hundredths), 0xffff),
+  );
 });
 
 Deno.test("parseLoad stays within the field that carries it", () => {
