@@ -29,6 +29,7 @@ import { SystemError } from "../linux/error.ts";
 import { loadModules, MODULE_LIST_PATH } from "../linux/module.ts";
 import { catchCtrlAltDel } from "../linux/reboot.ts";
 import {
+  findWatchdog,
   openWatchdog,
   setWatchdogTimeout,
   type Watchdog,
@@ -402,6 +403,7 @@ function startWatchdog(options: BootOptions, log: Log): Watchdog | undefined {
   if (options.watchdogTimeoutSeconds === 0) return undefined;
   try {
     const watchdog = openWatchdog({
+      path: findWatchdog(),
       timeoutS: options.watchdogTimeoutSeconds,
     });
     const identity = watchdog.info?.identity ?? "unknown device";

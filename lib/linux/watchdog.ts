@@ -69,6 +69,41 @@ export interface Watchdog {
 }
 
 /**
+ * Which watchdog to open: one of hardware before the kernel's own timer, which
+ * stops with the processor that it is to watch.
+ *
+ * @param folder Where the kernel tells of them, or a mock of it.
+ * @returns The device; `/dev/watchdog` where the kernel tells nothing.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { findWatchdog } from "./watchdog.ts";
+ *
+ * assertEquals(findWatchdog("/no/such/folder"), "/dev/watchdog");
+ * ```
+ */
+export function findWatchdog(folder = "/sys/class/watchdog"): string {
+  let names: string[];
+  try {
+    names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    return "/dev/watchdog";
+  }
+  const hardware = names.filter((name) => /^watchdog\d+$/.test(name))
+    .toSorted((a, b) => Number(a.slice(8)) - Number(b.slice(8)))
+    .find((name) => {
+      try {
+        const identity = readControl(`${folder}/${name}/identity`).trim();
+        return identity !== "Software Watchdog";
+      } catch {
+        return false;
+      }
+    });
+  return hardware === undefined ? "/dev/watchdog" : `/dev/${hardware}`;
+}
+
+/**
  * Opens the watchdog, which starts it, sets the time-out, and pets it once.
  *
  * @param options The device and the time-out.

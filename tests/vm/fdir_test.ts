@@ -289,7 +289,8 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
 
 Deno.test("FDIR isolates, restarts, degrades and enters safe mode by itself, at its interval", async () => {
   using image = await imageWith({
-    settleMs: 500,
+    // An emulated program takes its time to drop its rights.
+    settleMs: 6000,
     services: {
       victim: { cgroup: { response: "ISOLATE" } },
       other: { cgroup: { response: "RESTART" } },

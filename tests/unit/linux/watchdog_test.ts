@@ -3,6 +3,7 @@ import { SystemError } from "../../../lib/linux/error.ts";
 import { type Libc, overrideLibc, setErrno } from "../../../lib/linux/libc.ts";
 import {
   closeWatchdog,
+  findWatchdog,
   openWatchdog,
   petWatchdog,
 } from "../../../lib/linux/watchdog.ts";
@@ -144,4 +145,20 @@ Deno.test("petWatchdog throws when the device is gone, so that nobody trusts it"
     write: () => setErrno(9),
   });
   assertThrows(() => petWatchdog(50), SystemError, "EBADF");
+});
+
+Deno.test("findWatchdog prefers hardware to the kernel's own timer, and the first of it", () => {
+  const folder = Deno.makeTempDirSync();
+  const add = (name: string, identity: string | null) => {
+    Deno.mkdirSync(`${folder}/${name}`);
+    if (identity === null) return;
+    Deno.writeTextFileSync(`${folder}/${name}/identity`, `${identity}\n`);
+  };
+  add("watchdog0", "Software Watchdog");
+  assertEquals(findWatchdog(folder), "/dev/watchdog");
+  add("watchdog10", "i6300ESB timer");
+  add("watchdog2", "iTCO_wdt");
+  add("watchdog1", null);
+  assertEquals(findWatchdog(folder), "/dev/watchdog2");
+  Deno.removeSync(folder, { recursive: true });
 });
