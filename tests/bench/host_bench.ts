@@ -12,7 +12,7 @@ import { buildImage, INIT_ENTRY, OUT_FOLDER } from "../../rootfs/build.ts";
 import { compileC } from "../../rootfs/toolchain/gcc.ts";
 import { requireQemu } from "../../rootfs/toolchain/qemu.ts";
 import { FRAME_SIZE_BYTES } from "../../lib/wire/frame.ts";
-import { builtImage, Machine } from "../vm/machine.ts";
+import { Machine } from "../vm/machine.ts";
 import { compare, type ComparisonResult } from "./harness.ts";
 
 /** Frames that are under way at once in a stream. */
@@ -103,7 +103,7 @@ async function ports(): Promise<ComparisonResult[]> {
   await Deno.mkdir(FOLDER, { recursive: true });
   const echo = `${FOLDER}/echo_init`;
   await compileC(peer("echo_init.c"), echo);
-  const built = await buildImage({
+  const image = await buildImage({
     entry: INIT_ENTRY,
     outFolder: FOLDER,
     timeSeconds: 0,
@@ -113,7 +113,6 @@ async function ports(): Promise<ComparisonResult[]> {
       executable: true,
     }],
   });
-  const image = { ...builtImage(), ...built };
   await using ours = Machine.boot({ image, append: "spaceos.services=/run" });
   await using c = Machine.boot({ image, append: "rdinit=/echo" });
   await ours.waitForConsole("READY after");
