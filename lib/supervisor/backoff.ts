@@ -20,6 +20,12 @@ export interface BackoffPolicy {
   readonly resetAfterMs: number;
 }
 
+/** A run that was up for this long was no mistake: its restart may be immediate, in milliseconds. */
+export const settledAfterMs = 1_000;
+
+/** The least that is waited after a shorter run, in milliseconds: PID 1 has more to do. */
+export const shortestDelayMs = 10;
+
 /** The policy of a definition that says nothing: 0.5 s, doubled up to 60 s, forgotten after 60 s up. */
 export const defaultBackoffPolicy: BackoffPolicy = {
   initialMs: 500,

@@ -273,8 +273,8 @@ export const definitionFields: Readonly<
       fields: {
         initialMs: {
           description:
-            "After the first failure. Never zero: a service that fails at once must not keep PID 1 busy.",
-          shape: duration(10, dayMs),
+            "After the first failure. With 0 a run that was up for a second is followed at once; after a shorter one at least 10 ms are waited, so that a service that fails at once does not keep PID 1 busy.",
+          shape: duration(0, dayMs),
           fallback: defaultBackoffPolicy.initialMs,
         },
         factor: {

@@ -53,7 +53,7 @@
  * @module
  */
 
-import { backoffDelayMs } from "./backoff.ts";
+import { backoffDelayMs, settledAfterMs, shortestDelayMs } from "./backoff.ts";
 import {
   defaultServicePolicy,
   type ExitStatus,
@@ -423,7 +423,10 @@ function ended(
   if (reason !== "success" && policy.restart === "never") {
     return { state: failed(reason, history, nowMs), action: "none" };
   }
-  return retry(history, nowMs, policy, context.random ?? 0);
+  const isSettled = state.kind === "running" &&
+    nowMs - state.sinceMs >= settledAfterMs;
+  const shortestMs = isSettled ? 0 : shortestDelayMs;
+  return retry(history, nowMs, policy, context.random ?? 0, shortestMs);
 }
 
 /** Decides a restart: Backoff, or Failed when the window is full. */
@@ -432,6 +435,7 @@ function retry(
   nowMs: number,
   policy: ServicePolicy,
   random: number,
+  shortestMs: number,
 ): ServiceStep {
   const limit = policy.maximumRestarts;
   let times: readonly number[] = [];
@@ -444,11 +448,12 @@ function retry(
     }
     times = [...times, nowMs];
   }
+  const delayMs = backoffDelayMs(policy.backoff, history.failures, random);
   return {
     state: {
       kind: "backoff",
       sinceMs: nowMs,
-      untilMs: nowMs + backoffDelayMs(policy.backoff, history.failures, random),
+      untilMs: nowMs + Math.max(shortestMs, delayMs),
       history: {
         ...history,
         failures: history.failures + 1,

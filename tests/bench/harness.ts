@@ -12,8 +12,14 @@
 export interface Contender {
   /** Its name in the table. */
   readonly name: string;
-  /** Does the work so many times. */
-  readonly run: (times: number) => void | Promise<void>;
+  /**
+   * Does the work so many times. What it returns is the time of all in
+   * nanoseconds, where only a part of what it does is the work; else all of it
+   * is.
+   */
+  readonly run: (
+    times: number,
+  ) => void | Promise<void> | Promise<number>;
 }
 
 /** A ratio that one contender should reach. */
@@ -45,6 +51,23 @@ export interface Comparison {
   readonly turns?: number;
   /** How long a turn should be, in milliseconds; 5 if absent. */
   readonly turnMs?: number;
+  /** How often a turn does the work, instead of as often as fills `turnMs`. */
+  readonly times?: number;
+}
+
+/** Something that is measured by itself: a figure that should be small, or flat. */
+export interface Observation {
+  /** What was looked at. */
+  readonly title: string;
+  /** What was seen, line by line. */
+  readonly lines: readonly string[];
+  /** What was hoped for, and whether it is so. */
+  readonly targets: readonly {
+    /** The hope, in words. */
+    readonly contender: string;
+    /** Whether it came true. */
+    readonly reached: boolean;
+  }[];
 }
 
 /** What one contender reached. */
@@ -81,7 +104,7 @@ export async function compare(
   const { contenders, turns = 15, turnMs = 5 } = comparison;
   const plans = [];
   for (const contender of contenders) {
-    const times = await calibrate(contender, turnMs);
+    const times = comparison.times ?? await calibrate(contender, turnMs);
     plans.push({ contender, times, samples: [] as number[] });
   }
   for (let turn = 0; turn < turns; turn++) {
@@ -139,8 +162,8 @@ async function timeNs(contender: Contender, times: number): Promise<number> {
   const start = performance.now();
   const done = contender.run(times);
   // Awaiting nothing would cost a turn of the event loop.
-  if (done !== undefined) await done;
-  return (performance.now() - start) * 1e6;
+  const ownNs = done === undefined ? undefined : await done;
+  return ownNs ?? (performance.now() - start) * 1e6;
 }
 
 function median(samples: readonly number[]): number {
@@ -175,6 +198,17 @@ export function render(result: ComparisonResult): string {
     if (reason !== undefined) lines.push(`    ${reason}`);
   }
   return lines.join("\n");
+}
+
+/** An observation as lines of text. */
+export function renderObservation(observation: Observation): string {
+  return [
+    observation.title,
+    ...observation.lines.map((line) => `  ${line}`),
+    ...observation.targets.map(({ contender, reached }) =>
+      `  target: ${contender}: ${reached ? "reached" : "not reached"}`
+    ),
+  ].join("\n");
 }
 
 function showTime(ns: number): string {

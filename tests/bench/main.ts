@@ -1,8 +1,9 @@
 /**
  * Runs the benchmarks: every `*_bench.ts` beside this file, or those whose name
  * contains one of the arguments. Each exports `comparisons`, an array of
- * comparisons or a function that makes one, or `run`, for what is not a
- * comparison of programs in this process. `--json FILE` also writes the results.
+ * comparisons or a function that makes one, `run`, for what is not a
+ * comparison of programs in this process, or `observe`, for figures that are
+ * looked at by themselves. `--json FILE` also writes the results.
  *
  * Usage: deno task bench [--json FILE] [NAME...]
  *
@@ -14,7 +15,9 @@ import {
   compare,
   type Comparison,
   type ComparisonResult,
+  type Observation,
   render,
+  renderObservation,
 } from "./harness.ts";
 
 /** What a benchmark file exports. */
@@ -23,6 +26,7 @@ interface BenchmarkModule {
     | readonly Comparison[]
     | (() => readonly Comparison[] | Promise<readonly Comparison[]>);
   readonly run?: () => Promise<readonly ComparisonResult[]>;
+  readonly observe?: () => AsyncIterable<Observation>;
 }
 
 const options = parseArgs(Deno.args, { string: ["json"] });
@@ -41,11 +45,11 @@ if (chosen.length === 0) {
   for (const name of names) console.error(`  ${name.replace("_bench.ts", "")}`);
   Deno.exit(2);
 }
-const results: ComparisonResult[] = [];
+const results: (ComparisonResult | Observation)[] = [];
 for (const name of chosen) {
   const module: BenchmarkModule = await import(new URL(name, folder).href);
   console.log(`== ${name.replace("_bench.ts", "")}`);
-  const { comparisons = [], run } = module;
+  const { comparisons = [], run, observe } = module;
   const list = typeof comparisons === "function"
     ? await comparisons()
     : comparisons;
@@ -57,6 +61,10 @@ for (const name of chosen) {
   for (const result of await run?.() ?? []) {
     console.log(render(result) + "\n");
     results.push(result);
+  }
+  for await (const observation of observe?.() ?? []) {
+    console.log(renderObservation(observation) + "\n");
+    results.push(observation);
   }
 }
 const missed = results.flatMap(({ title, targets }) =>

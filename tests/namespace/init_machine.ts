@@ -17,6 +17,10 @@ export interface InitMachineOptions {
   readonly services?: Readonly<Record<string, unknown>>;
   /** The bytes of the disk; without them there is none. */
   readonly disk?: Uint8Array;
+  /** The compiled init to run instead of the sources. */
+  readonly executable?: string;
+  /** Called right before the first process is made. */
+  readonly onStart?: () => void;
   /** Puts more into the machine's folder before it starts. */
   readonly prepare?: (folder: string) => void;
   /** More words for the kernel command line. */
@@ -81,6 +85,7 @@ export class InitMachine implements AsyncDisposable {
     const { configArguments, variables } = currentEnvironment();
     const timeoutSeconds = options.timeoutSeconds ?? 120;
     Deno.mkdirSync(`${folder}/cgroup`);
+    options.onStart?.();
     const child = new Deno.Command("timeout", {
       args: [
         ...["-s", "KILL", `${timeoutSeconds}`],
@@ -96,14 +101,13 @@ export class InitMachine implements AsyncDisposable {
          mount --bind ${folder}/console /dev/console &&
          mount -t tmpfs -o mode=755 run /run && exec "$@"`,
         "sh",
-        Deno.execPath(),
-        "run",
-        "--quiet",
-        "--no-lock",
-        "--no-check",
-        ...configArguments,
-        "--allow-all",
-        decodeURIComponent(MAIN.pathname),
+        ...(options.executable === undefined
+          ? [
+            ...[Deno.execPath(), "run", "--quiet", "--no-lock", "--no-check"],
+            ...configArguments,
+            ...["--allow-all", decodeURIComponent(MAIN.pathname)],
+          ]
+          : [options.executable]),
       ],
       env: { ...variables, NO_COLOR: "1" },
       stdin: "null",

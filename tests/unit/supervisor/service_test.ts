@@ -558,3 +558,18 @@ Deno.test("serviceDeadlineMs names the next time that matters", () => {
   running.exit(exit1, 100);
   assertEquals(serviceDeadlineMs(running.state, running.policy), 600);
 });
+
+Deno.test("svcStep restarts at once without an initial delay, but only after a run of a second", () => {
+  const policy: ServicePolicy = {
+    ...defaultServicePolicy,
+    backoff: { ...defaultServicePolicy.backoff, initialMs: 0 },
+  };
+  const delayAfter = (runMs: number): number => {
+    let step = svcStep(initialServiceState, { kind: "start" }, 0, policy);
+    step = svcStep(step.state, { kind: "spawned", pid: 7 }, 0, policy);
+    step = svcStep(step.state, { kind: "exited", exit: exit1 }, runMs, policy);
+    assertEquals(step.state.kind, "backoff");
+    return (serviceDeadlineMs(step.state, policy) ?? NaN) - runMs;
+  };
+  assertEquals([0, 999, 1000, 86_400_000].map(delayAfter), [10, 10, 0, 0]);
+});

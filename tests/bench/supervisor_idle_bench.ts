@@ -1,0 +1,117 @@
+/**
+ * What an init costs while nothing happens, and after much has happened: how
+ * often it wakes up in a minute with ten idle services, beside others, and its
+ * memory over as many restarts as an hour of one in 100 ms has.
+ *
+ * @module
+ */
+import { makeDisk } from "../fixtures/make_disk.ts";
+import { InitMachine } from "../namespace/init_machine.ts";
+import { parseStatus } from "../namespace/namespace.ts";
+import { endOfConsole } from "../namespace/supervisor_facts.ts";
+import { compileInit, EXECUTABLE } from "./compiled_init.ts";
+import type { Observation } from "./harness.ts";
+import { PEERS } from "./supervisor_peers.ts";
+
+const SERVICES = 10;
+const IDLE_MS = 60_000;
+
+/** What comes after the start is over by then: a checkpoint, the scan of a folder. */
+const SETTLE_MS = 10_000;
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** How often the threads of processes were put on a processor so far. */
+function switches(pids: readonly number[]): number {
+  let sum = 0;
+  for (const pid of pids) {
+    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+      const fields = parseStatus(
+        Deno.readTextFileSync(`/proc/${pid}/task/${name}/status`),
+      );
+      sum += Number(fields["voluntary_ctxt_switches"]) +
+        Number(fields["nonvoluntary_ctxt_switches"]);
+    }
+  }
+  return sum;
+}
+
+/** Idle processes of services cost nothing themselves: all descendants are counted. */
+async function wakeUps(): Promise<Observation> {
+  const seen = await Promise.all(PEERS.map(async (peer) => {
+    await peer.prepare();
+    await using running = await peer.start(SERVICES);
+    await running.told.next(SERVICES);
+    await pause(SETTLE_MS);
+    const pids = await running.pids();
+    const before = switches(pids);
+    await pause(IDLE_MS);
+    return { name: peer.name, count: switches(pids) - before };
+  }));
+  const own = seen[0]?.count ?? NaN;
+  return {
+    title: `wake-ups in ${IDLE_MS / 1000} s with ${SERVICES} idle services`,
+    lines: seen.map(({ name, count }) => `${name.padEnd(12)} ${count}`),
+    targets: [{
+      contender: "spaceos-init wakes up 0 times",
+      reached: own === 0,
+    }],
+  };
+}
+
+/** An hour with a restart in each 100 ms. */
+const RESTARTS = 36_000;
+const LOOKS = 10;
+
+async function churn(): Promise<Observation> {
+  const services = 10;
+  const service = {
+    command: ["/bin/sh", "-c", "echo a line of $$; exit 1"],
+    backoff: { initialMs: 10, maximumMs: 10, factor: 1, jitter: 0 },
+    restartLimit: { maximum: null },
+  };
+  await using machine = InitMachine.start({
+    executable: EXECUTABLE,
+    disk: makeDisk("good"),
+    services: Object.fromEntries(
+      Array.from({ length: services }, (_, index) => [`s${index}`, service]),
+    ),
+    timeoutSeconds: 1200,
+  });
+  const pid = await machine.pid();
+  const sizes: number[] = [];
+  for (let look = 1; look <= LOOKS; look++) {
+    const count = RESTARTS / services / LOOKS * look;
+    await machine.until(() => {
+      const met = /restart (\d+) in 10 ms\n(?![^]*restart \d)/.exec(
+        endOfConsole(machine),
+      );
+      return Number(met?.[1] ?? 0) >= count;
+    }, `${count} restarts of each service`);
+    const { VmRSS = "" } = parseStatus(
+      Deno.readTextFileSync(`/proc/${pid}/status`),
+    );
+    sizes.push(parseInt(VmRSS) / 1024);
+  }
+  const half = sizes.slice(LOOKS / 2);
+  const growth = Math.max(...half) - Math.min(...half);
+  return {
+    title: `resident memory over ${RESTARTS} restarts of ${services} services`,
+    lines: [
+      `MiB after each tenth: ${sizes.map((size) => size.toFixed(1)).join(" ")}`,
+    ],
+    targets: [{
+      contender: `flat: within 4 MiB in the second half (${
+        growth.toFixed(1)
+      } MiB)`,
+      reached: growth < 4,
+    }],
+  };
+}
+
+/** Both, one after the other. */
+export async function* observe(): AsyncGenerator<Observation> {
+  await compileInit();
+  yield await churn();
+  yield await wakeUps();
+}
