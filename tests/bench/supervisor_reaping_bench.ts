@@ -9,7 +9,7 @@ import { requireProgram } from "../../rootfs/toolchain/debian_program.ts";
 import { compileInit, EXECUTABLE } from "./compiled_init.ts";
 import type { Comparison, Contender } from "./harness.ts";
 
-const ORPHANS = 5_000;
+const ORPHANS = 3_000;
 
 /** How often one process 1 goes through it; the first time only warms up. */
 const ROUNDS = 4;
@@ -84,6 +84,6 @@ export async function comparisons(): Promise<Comparison[]> {
     ],
     targets: [{ contender: "spaceos-init", atLeast: 1 }],
     times: 1,
-    turns: 7,
+    turns: 5,
   }];
 }
