@@ -109,6 +109,7 @@ export function createInit(settings: InitSettings, nowMs: number): InitState {
     exceptions: { sinceMs: nowMs, count: 0 },
     problems: new Map(),
     storagePendingMs: null,
+    isHostConnected: false,
     nextHealthMs: Infinity,
     nextPetMs: settings.petIntervalMs === null ? Infinity : nowMs,
     starving: null,
@@ -222,7 +223,7 @@ class Turn {
         this.#request(event.request);
         break;
       case "host":
-        if (event.isConnected) this.#greet();
+        this.#meet(event.isConnected);
         break;
       case "configure":
         this.#configure(event.settings);
@@ -332,12 +333,17 @@ class Turn {
     if (action !== undefined) this.#shutDown(action, signal);
   }
 
-  /** A host that has just come need not wait for the next HEALTH frame. */
-  #greet(): void {
-    const { nextHealthMs, settings } = this.state;
-    this.effects.push({ kind: "health" });
-    if (nextHealthMs === Infinity) return;
-    this.#set({ nextHealthMs: this.#nowMs + settings.healthIntervalMs });
+  /**
+   * A host that has just come need not wait for the next HEALTH frame, and one
+   * that went need not keep an idle machine awake.
+   */
+  #meet(isHostConnected: boolean): void {
+    const { readyMs, settings } = this.state;
+    const nextHealthMs = isHostConnected && readyMs !== null
+      ? this.#nowMs + settings.healthIntervalMs
+      : Infinity;
+    this.#set({ isHostConnected, nextHealthMs });
+    if (isHostConnected) this.effects.push({ kind: "health" });
   }
 
   /** What was due by the old intervals is due by the new ones. */
@@ -626,7 +632,7 @@ class Turn {
     const { isOnProbation, fdir } = this.state;
     this.#set({
       readyMs: this.#nowMs,
-      nextHealthMs: this.#nowMs,
+      nextHealthMs: this.state.isHostConnected ? this.#nowMs : Infinity,
       provingSinceMs: isOnProbation ? null : this.#nowMs,
       nextFdirMs: this.#nowMs + (fdir?.policy.settleMs ?? Infinity),
     });

@@ -104,6 +104,8 @@ export interface InitState {
   readonly problems: ReadonlyMap<string, string>;
   /** When the oldest unanswered storage request was made, or null. */
   readonly storagePendingMs: number | null;
+  /** Whether the host listens: without it no HEALTH frame is due. */
+  readonly isHostConnected: boolean;
   /** When the next HEALTH frame is due. */
   readonly nextHealthMs: number;
   /** When the next pet is due. */

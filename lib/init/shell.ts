@@ -52,6 +52,9 @@ import type { Timeline } from "./timeline.ts";
 /** The longest timer of the runtime. */
 const MAXIMUM_TIMER_MS = 0x7FFF_FFFF;
 
+/** How often dropped lines are recorded at most. */
+const DROP_RECORD_INTERVAL_MS = 10_000;
+
 /** Exits handled in one go; then timers and frames have their turn. */
 const EXIT_BATCH = 1024;
 
@@ -88,6 +91,7 @@ export class Shell {
   #internalErrors = 0;
   #nextInternalErrorRecord = 1;
   #droppedLines = 0;
+  #nextDropRecordMs = 0;
   #hasNoNewPrivileges = false;
 
   /**
@@ -308,7 +312,17 @@ export class Shell {
     } finally {
       this.#isDraining = false;
     }
+    this.#recordDropsInTime();
     this.#armTimer();
+  }
+
+  /** Also where no host is there to ask for HEALTH; never so often that it is a flood itself. */
+  #recordDropsInTime(): void {
+    if (this.#booted.console.droppedLines === this.#droppedLines) return;
+    const nowMs = this.#coreNowMs();
+    if (nowMs < this.#nextDropRecordMs) return;
+    this.#nextDropRecordMs = nowMs + DROP_RECORD_INTERVAL_MS;
+    this.#recordDrops();
   }
 
   #step(event: InitEvent): void {
@@ -556,6 +570,7 @@ export class Shell {
   }
 
   async #closeStorage(report: string): Promise<void> {
+    this.#recordDrops();
     this.#records.write("SHUTDOWN", EventSeverity.INFO, report);
     const { readyMs, healthy } = this.#state;
     try {

@@ -409,10 +409,12 @@ Deno.test("stepInit starts only services of safe mode when it starts in safe mod
   assertEquals(machine.state.mode, "safe");
 });
 
-Deno.test("stepInit sends HEALTH when it is ready and then at its interval, one after a pause", () => {
+Deno.test("stepInit sends HEALTH to a host that listens, at once and then at its interval, one after a pause", () => {
   const machine = started([web]);
   const count = () =>
     machine.kinds().filter((kind) => kind === "health").length;
+  assertEquals([count(), initDeadlineMs(machine.state)], [0, HEALTHY_AFTER_MS]);
+  machine.send({ kind: "host", isConnected: true });
   assertEquals(count(), 1);
   machine.passTo(9_999);
   assertEquals(count(), 1);
@@ -421,6 +423,9 @@ Deno.test("stepInit sends HEALTH when it is ready and then at its interval, one 
   machine.nowMs = 500_000;
   machine.send({ kind: "time" });
   assertEquals(count(), 5);
+  machine.send({ kind: "host", isConnected: false });
+  machine.passTo(900_000);
+  assertEquals([count(), initDeadlineMs(machine.state)], [5, null]);
 });
 
 Deno.test("stepInit counts a boot as healthy once, a while after READY", () => {
