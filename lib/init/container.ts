@@ -18,8 +18,14 @@
  * @module
  */
 
+import { boottimeMs } from "../linux/clock.ts";
 import { initialEnvironment } from "../linux/environment.ts";
 import { SystemError } from "../linux/error.ts";
+import {
+  ExitStorm,
+  muteChildSignal,
+  STORM_PAUSE_MS,
+} from "../linux/exit_storm.ts";
 import { isTerminal } from "../linux/file.ts";
 import { check, libc } from "../linux/libc.ts";
 import { Poller } from "../linux/poller.ts";
@@ -123,6 +129,8 @@ class Container {
   #foreground: number | undefined;
   /** SIGHUP and SIGCONT that the kernel sends because we gave the terminal up. */
   #expected = new Set<number>();
+  readonly #storm = new ExitStorm();
+  #isStorm = false;
   /** Between our being continued and the signal that says so. */
   #continued = false;
 
@@ -172,13 +180,21 @@ class Container {
     for (;;) {
       const ended = this.#reap();
       if (ended !== undefined) return this.#exitCode(ended);
-      await handling.wait();
+      if (this.#isStorm) await this.#pause();
+      else await handling.wait();
     }
   }
 
   async close(): Promise<void> {
     this.#takeTerminalBack();
     await this.#cleanup.disposeAsync();
+  }
+
+  /** In a storm of exits it is cheaper to look again than to hear of each. */
+  async #pause(): Promise<void> {
+    const hearAgain = muteChildSignal();
+    await new Promise((resolve) => setTimeout(resolve, STORM_PAUSE_MS));
+    hearAgain();
   }
 
   #watchParent(signal: number): void {
@@ -383,7 +399,9 @@ class Container {
       }
     }
     let ended: ChildExit | undefined;
-    for (const exit of drainChildExits()) {
+    const exits = drainChildExits();
+    this.#isStorm = this.#storm.note(exits.length, boottimeMs());
+    for (const exit of exits) {
       if (exit.pid === child) {
         ended = exit;
         this.#child = undefined;

@@ -1,7 +1,8 @@
 /**
  * Signals: their names and numbers, and the listeners that turn them into
  * facts for the main loop. A listener only notes what came; SIGCHLD besides
- * reaps, so that no zombie waits for the loop. Imports `process.ts`.
+ * reaps, so that no zombie waits for the loop; in a storm of exits it is left
+ * unheard for moments. Imports `process.ts`.
  *
  * The runtime's own listeners are used, not signalfd: V8's worker threads
  * exist before the first line of the program and would take process-directed
@@ -11,7 +12,9 @@
  * @module
  */
 
+import { boottimeMs } from "./clock.ts";
 import { SystemError } from "./error.ts";
+import { ExitStorm, muteChildSignal, STORM_PAUSE_MS } from "./exit_storm.ts";
 import { reapChildren } from "./process.ts";
 import type { SignalName } from "./signal_table.ts";
 
@@ -116,14 +119,27 @@ export function setupSignals(options: SignalOptions = {}): SignalHandling {
     if (count === REAP_BATCH && !disposed) setTimeout(onChild, 0);
     return count;
   };
+  const storm = new ExitStorm();
+  let hearAgain: (() => void) | undefined;
   const onChild = (): void => {
-    reapBatch();
+    const count = reapBatch();
     notice("SIGCHLD");
+    const isStorm = storm.note(count, boottimeMs());
+    if (!isStorm || hearAgain !== undefined || disposed) return;
+    hearAgain = muteChildSignal();
+    setTimeout(() => {
+      hearAgain?.();
+      hearAgain = undefined;
+      // Nobody told of those that ended meanwhile.
+      onChild();
+    }, STORM_PAUSE_MS);
   };
 
   const installed: [Deno.Signal, () => void][] = [];
   const dispose = (): void => {
     disposed = true;
+    hearAgain?.();
+    hearAgain = undefined;
     for (const [name, listener] of installed.splice(0)) {
       Deno.removeSignalListener(name, listener);
     }
