@@ -48,7 +48,7 @@ export async function comparisons(): Promise<Comparison[]> {
   return [
     {
       title: `${SERVICES} services from the supervisor's start to running`,
-      baseline: "s6-svscan",
+      baseline: "finit",
       contenders: PEERS.map((peer) => ({
         name: peer.name,
         run: async (times: number) => {

@@ -217,7 +217,9 @@ function cgroupOf(folder: string): string {
 
 /** Shell commands that enter it, where the kernel has cgroup2. */
 function enterCgroup(folder: string): string {
-  return `mount -t cgroup2 cgroup ${folder}/cgroup &&
+  // As the init has it on a machine of its own.
+  return `{ mount -t cgroup2 -o favordynmods cgroup ${folder}/cgroup ||
+      mount -t cgroup2 cgroup ${folder}/cgroup; } &&
     mkdir ${cgroupOf(folder)} && echo $$ > ${cgroupOf(folder)}/cgroup.procs &&
     umount ${folder}/cgroup`;
 }
