@@ -115,11 +115,11 @@ export function ociServices(
         }`,
       );
     }
-    const args = readConfig(bundle, sink);
+    const container = readConfig(bundle, sink);
     const prepared = ociPreparations(bundle, sink.issues);
     issues.push(...sink.issues);
     if (
-      runtime === null || args === null ||
+      runtime === null || container === null ||
       sink.issues.some((one) => one.severity === "error")
     ) {
       continue;
@@ -128,7 +128,13 @@ export function ociServices(
       bundle.stage === "services" ? "onboot" : bundle.stage,
     );
     definitions.push(
-      define(bundle, name, args, runtime, before === undefined ? [] : [before]),
+      define(
+        bundle,
+        name,
+        container,
+        runtime,
+        before === undefined ? [] : [before],
+      ),
     );
     preparations.set(name, prepared);
     lastOf.set(bundle.stage, name);
@@ -145,7 +151,7 @@ function nameOf(bundle: OciBundle): string {
 function define(
   bundle: OciBundle,
   name: string,
-  args: readonly string[],
+  container: Container,
   runtime: OciRuntime,
   after: readonly string[],
 ): ServiceDefinition {
@@ -155,7 +161,7 @@ function define(
   // has a plus.
   const id = `${name}+oci`;
   return defineService(name, {
-    description: `container: ${args.join(" ")}`.slice(0, 256),
+    description: `container: ${container.args.join(" ")}`.slice(0, 256),
     command: [
       runtime.command,
       "run",
@@ -177,16 +183,20 @@ function define(
     // is left of the container is removed afterwards, whatever happened.
     stop: { signal: "SIGTERM", timeoutMs: 10_000, scope: "process" },
     post: [[runtime.command, "delete", "--force", id]],
-    // A container gets its privileges from its own config.json.
-    noNewPrivileges: false,
+    // A container gets its privileges from its own config.json; one that may
+    // gain some takes the promise from all services of the machine.
+    noNewPrivileges: container.noNewPrivileges,
   });
 }
 
-/** Checks what supervision depends on. Returns the container's arguments, or null. */
-function readConfig(
-  bundle: OciBundle,
-  sink: IssueSink,
-): readonly string[] | null {
+/** What supervision needs of a `config.json`. */
+interface Container {
+  readonly args: readonly string[];
+  readonly noNewPrivileges: boolean;
+}
+
+/** Checks what supervision depends on; null when the bundle is of no use. */
+function readConfig(bundle: OciBundle, sink: IssueSink): Container | null {
   const root = parseObject(bundle.config, sink);
   if (root === null) return null;
   const version = memberOf(root, "ociVersion");
@@ -222,5 +232,11 @@ function readConfig(
   if (path?.kind !== "string") {
     report(sink, path, "$.root.path", "expected the root's path");
   }
-  return words;
+  const promise = process === null
+    ? null
+    : memberOf(process, "noNewPrivileges");
+  return {
+    args: words,
+    noNewPrivileges: promise?.kind === "boolean" && promise.value,
+  };
 }

@@ -293,7 +293,7 @@ Deno.test("services tell their story on the console and in the event log", async
   await test.step("users, capabilities and limits are the kernel's facts", async () => {
     assertMatch(
       machine.console,
-      /database: .*Uid: 71 71 71 71 *Gid: 72 72 72 72 *Groups: 73 *CapEff: 0000000000000000/,
+      /database: .*Uid: 71 71 71 71 *Gid: 72 72 72 72 *Groups: 73 *CapEff: 0000000000000000 *NoNewPrivs: 1 /,
     );
     await said(
       /limited: files 32 64, nice 5, oom 200, umask 077, uid 71, in 0::\/spaceos\/limited\n/,

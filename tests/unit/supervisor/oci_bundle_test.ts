@@ -263,3 +263,17 @@ Deno.test("ociServices says so when there is nothing to run containers with", ()
     "/containers/services/a/config.json: error: the image holds neither runc nor crun to run this bundle",
   ]);
 });
+
+Deno.test("ociServices gives up privileges for a bundle whose config.json does", () => {
+  const promises = ([undefined, false, true, "true"] as const).map(
+    (noNewPrivileges) => {
+      const process = { args: ["/bin/app"], cwd: "/", noNewPrivileges };
+      const { definitions } = ociServices(
+        [bundle("/containers/services/app", { config: config({ process }) })],
+        runtime,
+      );
+      return definitions[0]?.noNewPrivileges;
+    },
+  );
+  assertEquals(promises, [false, false, true, false]);
+});
