@@ -274,9 +274,9 @@ export class InitJudge {
       "READY comes in time",
     );
     check(
-      !this.#isReady ||
+      !this.#isReady || !state.isHostConnected ||
         nowMs <= this.#lastHealthMs + state.settings.healthIntervalMs,
-      "HEALTH comes in time",
+      "HEALTH comes in time to a host that is there",
     );
     check(
       state.provingSinceMs === null || this.#isHealthy ||
