@@ -230,7 +230,7 @@ export class HostLink {
     this.#isReceiving = true;
     let outcome: "empty" | "more" | "stalled";
     try {
-      outcome = this.#receive(isForced);
+      outcome = this.#receive(hasHungUp, isForced);
     } finally {
       this.#isReceiving = false;
     }
@@ -252,11 +252,14 @@ export class HostLink {
     }, STALL_MS);
   }
 
-  /** Reads for a while. */
-  #receive(isForced: boolean): "empty" | "more" | "stalled" {
+  /** Reads for a while. Who has hung up waits for no answer. */
+  #receive(
+    hasHungUp: boolean,
+    isForced: boolean,
+  ): "empty" | "more" | "stalled" {
     for (let reads = 0; reads < READ_BATCH; reads++) {
-      const mayRead = isForced ? reads === 0 : this.#hasErrorRoom();
-      if (!mayRead) return "stalled";
+      const isFirst = isForced && reads === 0;
+      if (!hasHungUp && !isFirst && !this.#hasErrorRoom()) return "stalled";
       const count = this.#read();
       if (count === null) return "empty";
       if (count === 0) {

@@ -288,3 +288,23 @@ Deno.test("HostLink begins a host's next life with a whole frame, wherever the l
     assertEquals(link.counters.framesOut, 20);
   }
 });
+
+Deno.test("HostLink reads what a host that never read has left behind at once when it hangs up", () => {
+  let frames = 0;
+  const { port, link } = fakeLink((link) => {
+    frames++;
+    link.send(frame(9), "error");
+  });
+  port.room = 0;
+  for (let index = 0; index < 30; index++) {
+    port.pieces.push(new Uint8Array(4096));
+  }
+  port.poll();
+  const before = frames;
+  assertEquals(before < 200, true);
+  port.pieces.push(new Uint8Array());
+  while (link.isConnected) port.poll(true);
+  assertEquals(frames, 480);
+  assertEquals(link.room("error"), LANE_CAPACITY_FRAMES.error);
+  link.close();
+});
