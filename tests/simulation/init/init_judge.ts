@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isDegrading } from "../../../lib/fdir/fdir.ts";
 import type {
   InitEffect,
   InitEvent,
@@ -344,7 +345,10 @@ function modeOf(state: InitState): Mode {
     record.state.kind === "failed" &&
     !(record.isRemoved && record.instance === null)
   );
-  return hasFailed || state.problems.size > 0 ? "degraded" : "nominal";
+  const isFaulty = state.fdir !== null && isDegrading(state.fdir);
+  return hasFailed || state.problems.size > 0 || isFaulty
+    ? "degraded"
+    : "nominal";
 }
 
 function whichCriticalIsDown(state: SupervisorState): string | null {

@@ -162,8 +162,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "exits are taken one at a SIGCHLD",
     file: SHELL,
-    from: "const EXIT_BATCH = 1024;",
-    to: "const EXIT_BATCH = 1;",
+    from: "const exits = this.#machine.drainChildExits(EXIT_BATCH);",
+    to: "const exits = this.#machine.drainChildExits(1);",
   },
   {
     name: "the storage stage never ends",

@@ -33,6 +33,7 @@ async function live(
       definitions: [],
       hasCgroups: true,
       hasDisk: true,
+      hasFdir: false,
       watchdogSeconds: null,
       boots,
       ...change,

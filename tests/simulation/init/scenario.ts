@@ -101,6 +101,8 @@ export interface Boot {
 /** The script of one machine's life. */
 export interface InitScenario extends ServicesScenario {
   readonly hasDisk: boolean;
+  /** Whether somebody looks for faults. */
+  readonly hasFdir: boolean;
   /** The watchdog's time-out, or null without one. */
   readonly watchdogSeconds: number | null;
   readonly boots: readonly Boot[];
@@ -130,6 +132,7 @@ export function drawInitScenario(seed: number): InitScenario {
     definitions,
     hasCgroups: random.chance(0.7),
     hasDisk: random.chance(0.95),
+    hasFdir: random.chance(0.4),
     watchdogSeconds: random.pick([null, 30, 30, 40, 60]),
     boots,
   };

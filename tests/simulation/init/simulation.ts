@@ -238,6 +238,15 @@ class Simulation {
     }
     this.#commandSoon(CommandCode.LEAVE_SAFE_MODE);
     machine.signal("SIGHUP");
+    this.#agenda.at(this.#agenda.nowMs + 2, () => {
+      // Who was isolated runs again when the host says so.
+      const records = machine.state?.supervisor?.records ?? [];
+      for (const { definition, isIsolated } of records) {
+        if (!isIsolated) continue;
+        const name = new TextEncoder().encode(definition.name);
+        this.#host.command(CommandCode.SERVICE_START, name);
+      }
+    });
     await this.#run(this.#agenda.nowMs + CALM_MS);
     if (machine.ended !== null || machine.state?.shutdown != null) return;
     const { services, state } = machine;

@@ -24,6 +24,7 @@ import type {
 } from "../../../lib/init/core_types.ts";
 import { loadConfig } from "../../../lib/init/load_config.ts";
 import type { Reload } from "../../../lib/init/reload_definitions.ts";
+import { DEFAULT_FDIR_POLICY } from "../../../lib/fdir/checks.ts";
 import { findVolume } from "../../../lib/init/find_volume.ts";
 import { Log } from "../../../lib/init/log.ts";
 import type {
@@ -56,9 +57,13 @@ import type { InitScenario } from "./scenario.ts";
 import type { StorageJudge } from "./storage_judge.ts";
 import type { VirtualDisk } from "./virtual_disk.ts";
 import type { VirtualHost } from "./virtual_host.ts";
+import { VirtualLooker } from "./virtual_looker.ts";
 
 /** The wall clock at the first boot: any will do. */
 const EPOCH_MS = 1_795_000_000_000;
+
+/** How often faults are looked for. */
+const FDIR_INTERVAL_MS = 3_000;
 
 /** How long a SIGCHLD takes at most; those that fall together are one. */
 const SIGCHLD_DELAY_MS = 3;
@@ -215,7 +220,19 @@ export class VirtualMachine implements Machine {
       found,
       definitions,
       bundles: [],
-      config,
+      ...(scenario.hasFdir
+        ? {
+          fdir: {
+            policy: DEFAULT_FDIR_POLICY,
+            looker: new VirtualLooker(
+              this.#parts.random,
+              () => this.isCalm,
+            ),
+          },
+        }
+        : {}),
+      // Often enough to find something in so short a life.
+      config: { ...config, fdirIntervalMs: FDIR_INTERVAL_MS },
       preparer: null,
       problems: found.reasons.map((text) => ({ subject: "superblock", text })),
     };
@@ -589,13 +606,13 @@ function isMeddling(event: InitEvent): boolean {
     case "signal":
     case "start":
     case "definitions":
+    case "fdir-seen":
       return true;
     case "supervisor":
       return event.event.kind === "command";
     case "time":
     case "problem":
     case "solved":
-    case "fdir-seen":
     case "fdir-expect":
     case "internal-error":
     case "host":
