@@ -61,6 +61,8 @@ export interface VmCommand extends CommandParts {
   readonly scope: "vm";
   /** The shape of `result` with `--json`. */
   readonly json: string;
+  /** How long an answer may take unless `--timeout` says so, milliseconds. */
+  readonly timeoutMs?: number;
   /** Whether what it tells is shown at once, also when there are several VMs. */
   readonly isFollowing?: (args: Arguments) => boolean;
   /** Judges the command line before any VM is met. */

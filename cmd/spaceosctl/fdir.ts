@@ -22,9 +22,13 @@ const CHECK_NAMES = new Map<number, string>(
   Object.entries(CHECK_CODES).map(([name, code]) => [code, name]),
 );
 
+/** The VM reads and hashes every file of its image for an answer. */
+const TIMEOUT_MS = 120_000;
+
 /** The subcommand `fdir check`. */
 export const fdirCheck: VmCommand = {
   scope: "vm",
+  timeoutMs: TIMEOUT_MS,
   summary: "look for anomalies now",
   operands: [],
   options: {
@@ -36,7 +40,9 @@ export const fdirCheck: VmCommand = {
 "text", "sinceMs", "isLatched", "isFlapping"}], "mappingsDigest",
 "seccompDigest", "cgroupDigest"}; "anomalies" has as many as there was room for`,
   details:
-    `Exits with ${ExitCode.OK} if there is no anomaly, else with ${ExitCode.ATTENTION}. What is wrong in truth is found
+    `The VM hashes every file of its image, which can take a while: here an answer may
+take 120 seconds unless --timeout says otherwise.
+Exits with ${ExitCode.OK} if there is no anomaly, else with ${ExitCode.ATTENTION}. What is wrong in truth is found
 again after --release.`,
   check: (args) => void actionOf(args),
   run: async ({ client, args, tell, columns, paint }) => {

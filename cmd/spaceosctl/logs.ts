@@ -5,11 +5,12 @@
  * @module
  */
 
-import type { LogMessage } from "../../lib/wire/log.ts";
-import { LogStream } from "../../lib/wire/log.ts";
+import type { BoundedStream } from "../../lib/host/bounded_stream.ts";
+import { type LogMessage, LogStream } from "../../lib/wire/log.ts";
 import { printable, textOf } from "../spaceos-disk/output.ts";
 import type { VmCommand, VmContext } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
+import { timeoutMsOf } from "./run_vm.ts";
 import { harmless, streamName } from "./text.ts";
 
 /** The subcommand `logs`. */
@@ -30,12 +31,10 @@ exit code ${ExitCode.FAILED}.`,
     const stream = client.logs();
     await client.followLog(true, args.operands[0]);
     if (!args.has("follow")) {
-      // Everything that was there comes before the answer to this.
-      await client.followLog(false);
-      while (stream.waitingCount > 0) {
-        const next = await stream.next();
-        if (!next.done) tellLine(context, next.value);
+      for await (const message of untilQuiet(context, stream)) {
+        tellLine(context, message);
       }
+      await client.followLog(false);
       warnOfLoss(context, stream.droppedCount, 0);
       return ExitCode.OK;
     }
@@ -47,6 +46,26 @@ exit code ${ExitCode.FAILED}.`,
     throw client.ended;
   },
 };
+
+/**
+ * The lines that are there. The VM sends them as the link takes them, so they
+ * have come when an answer comes with no line before it; a VM that never stops
+ * writing is listened to only for so long.
+ */
+async function* untilQuiet(
+  { client, args }: VmContext,
+  stream: BoundedStream<LogMessage>,
+): AsyncGenerator<LogMessage> {
+  const deadlineMs = performance.now() + timeoutMsOf(args);
+  for (;;) {
+    await client.ping();
+    if (stream.waitingCount === 0 || performance.now() > deadlineMs) return;
+    while (stream.waitingCount > 0) {
+      const next = await stream.next();
+      if (!next.done) yield next.value;
+    }
+  }
+}
 
 function tellLine(
   { tell, paint }: VmContext,

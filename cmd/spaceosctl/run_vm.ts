@@ -27,9 +27,12 @@ const PARALLEL_COUNT = 32;
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 /** How long an answer may take, milliseconds. */
-export function timeoutMsOf(args: Arguments): number {
+export function timeoutMsOf(
+  args: Arguments,
+  defaultMs: number = DEFAULT_TIMEOUT_MS,
+): number {
   const seconds = args.integer("timeout", 1, 86_400);
-  return seconds === undefined ? DEFAULT_TIMEOUT_MS : seconds * 1000;
+  return seconds === undefined ? defaultMs : seconds * 1000;
 }
 
 /** What went wrong, for `--json`. */
@@ -51,7 +54,7 @@ export async function runOnVms(
   output: Output,
 ): Promise<ExitCode> {
   command.check?.(args);
-  const timeoutMs = timeoutMsOf(args);
+  const timeoutMs = timeoutMsOf(args, command.timeoutMs);
   const isFollowing = command.isFollowing?.(args) ?? false;
   const printers = targets.map((target) =>
     new Printer(target, args.has("json"), targets.length > 1, output)
