@@ -189,6 +189,7 @@ export { type DataProductEntry } from "./lib/wire/data_product_list.ts";
 export { type ParameterEntry } from "./lib/wire/parameter.ts";
 export {
   type ParameterAnswer,
+  type ParameterSet,
   ParameterStatus,
 } from "./lib/wire/parameter_message.ts";
 export {

@@ -61,6 +61,12 @@ export interface VmCommand extends CommandParts {
   readonly scope: "vm";
   /** The shape of `result` with `--json`. */
   readonly json: string;
+  /**
+   * Whether it changes something in the VM. Then the VM must have answered
+   * before: what a socket takes while another program holds it is carried out
+   * when that program leaves, long after this one has given up.
+   */
+  readonly changesVm?: true;
   /** How long an answer may take unless `--timeout` says so, milliseconds. */
   readonly timeoutMs?: number;
   /** Whether what it tells is shown at once, also when there are several VMs. */

@@ -28,6 +28,7 @@ const TIMEOUT_MS = 120_000;
 /** The subcommand `fdir check`. */
 export const fdirCheck: VmCommand = {
   scope: "vm",
+  changesVm: true,
   timeoutMs: TIMEOUT_MS,
   summary: "look for anomalies now",
   operands: [],

@@ -18,6 +18,7 @@ function power(
 ): VmCommand {
   return {
     scope: "vm",
+    changesVm: true,
     summary,
     operands: [],
     options: {},
@@ -55,6 +56,7 @@ export const halt = power(
 /** The subcommand `safe-mode`. */
 export const safeMode: VmCommand = {
   scope: "vm",
+  changesVm: true,
   summary: "enter safe mode, or leave it",
   operands: ["on|off"],
   options: {},
@@ -83,6 +85,7 @@ const NANOSECONDS = 1_000_000_000n;
 /** The subcommand `time set`. */
 export const timeSet: VmCommand = {
   scope: "vm",
+  changesVm: true,
   summary: "set the mission clock",
   operands: ["now|SECONDS"],
   options: {},

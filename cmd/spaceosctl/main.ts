@@ -122,8 +122,9 @@ function requireOperands(
   const needed = command.operands.filter((operand) => !operand.startsWith("["));
   const missing = needed[operands.length];
   if (missing !== undefined) throw usageError(`${name}: ${missing} is missing`);
+  const isOpen = command.operands.at(-1)?.endsWith("...]") ?? false;
   const extra = operands[command.operands.length];
-  if (extra !== undefined) {
+  if (!isOpen && extra !== undefined) {
     throw usageError(
       `${name}: ${quote(extra)} is too much, expected ${
         command.operands.join(" ") || "no operand"

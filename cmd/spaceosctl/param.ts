@@ -5,15 +5,22 @@
  */
 
 import { describeParameterStatus } from "../../lib/host/client_error.ts";
-import { toHex } from "../../lib/wire/hex.ts";
+import { INIT_PARAMETERS } from "../../lib/init/config.ts";
+import { hexNumber, toHex } from "../../lib/wire/hex.ts";
 import type { ParameterEntry } from "../../lib/wire/parameter.ts";
 import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
-import { showBytes, textOf } from "../spaceos-disk/output.ts";
+import { textOf } from "../spaceos-disk/output.ts";
 import type { VmCommand } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
-import { parameterId, parameterValue, VALUE_OPTIONS } from "./param_value.ts";
+import {
+  parameterId,
+  parameterSets,
+  showParameter,
+  VALUE_OPTIONS,
+} from "./param_value.ts";
 
-const JSON_SHAPE = `{"parameterId", "generation", "value", "text"}`;
+const JSON_SHAPE =
+  `{"name", "parameterId", "generation", "value", "number", "text"}`;
 
 /** The subcommand `param list`. */
 export const paramList: VmCommand = {
@@ -21,19 +28,25 @@ export const paramList: VmCommand = {
   summary: "list the parameters",
   operands: [],
   options: {},
-  json: `[${JSON_SHAPE}]`,
+  json: `[${JSON_SHAPE}]; "name" and "number" null for those that are not the
+init's own, "value" in hexadecimal, "text" null where it is none`,
+  details:
+    `GENERATION counts how often a parameter was stored; 0 is the default.`,
   run: async ({ client, tell, columns, paint }) => {
     const answers = await client.parameters();
     const [head = "", ...lines] = columns([
-      ["ID", "GENERATION", "BYTES", "VALUE"],
-      ...answers.map(({ parameterId, generation, value, status }) => [
-        String(parameterId),
-        String(generation),
-        String(value.length),
-        status === ParameterStatus.OK
-          ? showBytes(value)
-          : `(${describeParameterStatus(status)})`,
-      ]),
+      ["NAME", "ID", "GENERATION", "VALUE"],
+      ...answers.map(({ parameterId, generation, value, status }) => {
+        const shown = showParameter(parameterId, value);
+        return [
+          shown.name ?? "-",
+          showId(parameterId),
+          String(generation),
+          status === ParameterStatus.OK
+            ? shown.text
+            : `(${describeParameterStatus(status)})`,
+        ];
+      }),
     ]);
     tell(answers.map(entryJson), [paint("faint", head), ...lines]);
     return ExitCode.OK;
@@ -46,14 +59,20 @@ export const paramGet: VmCommand = {
   summary: "print a parameter",
   operands: ["NAME"],
   options: { raw: { help: "write the bytes of the value and nothing else" } },
+  words: Object.keys(INIT_PARAMETERS),
   json: JSON_SHAPE,
-  details:
-    `NAME is a number. Exits with ${ExitCode.NOT_FOUND} if there is no such parameter.`,
+  details: `NAME is one of
+${wrapNames()}
+or a number. Exits with ${ExitCode.NOT_FOUND} if there is no such parameter.`,
   check: (args) => void parameterId(args.operand(0)),
   run: async ({ client, args, tell, bytes }) => {
     const entry = await client.getParameter(parameterId(args.operand(0)));
     if (args.has("raw")) bytes(entry.value);
-    else tell(entryJson(entry), [showBytes(entry.value)]);
+    else {
+      tell(entryJson(entry), [
+        showParameter(entry.parameterId, entry.value).text,
+      ]);
+    }
     return ExitCode.OK;
   },
 };
@@ -61,34 +80,57 @@ export const paramGet: VmCommand = {
 /** The subcommand `param set`. */
 export const paramSet: VmCommand = {
   scope: "vm",
-  summary: "set a parameter; it is stored and applies at once",
-  operands: ["NAME", "[VALUE]"],
+  changesVm: true,
+  summary:
+    "set a parameter, or several at once; they are stored and apply at once",
+  operands: ["NAME[=VALUE]", "[VALUE...]"],
   options: VALUE_OPTIONS,
-  json: JSON_SHAPE,
+  words: Object.keys(INIT_PARAMETERS),
+  json: `[${JSON_SHAPE}]`,
   details:
-    `VALUE is text in UTF-8; of VALUE and the options exactly one is needed. When the
-command ends, the value survives a power cut. Exits with ${ExitCode.NOT_FOUND} if there is no such
-parameter, with ${ExitCode.REFUSED} if the VM does not take the value.`,
-  check: (args) => {
-    parameterId(args.operand(0));
-    parameterValue(args);
-  },
-  run: async ({ client, args, tell }) => {
-    const id = parameterId(args.operand(0));
-    const entry = await client.setParameter(id, parameterValue(args));
-    tell(entryJson(entry), [
-      `parameter ${id} stored, generation ${entry.generation}`,
-    ]);
+    `param set NAME VALUE sets one, and param set NAME=VALUE... several: all of them, or
+none. NAME is one of
+${wrapNames()}
+or a number. VALUE is of the parameter's own type; for a number it is text in
+UTF-8, unless one of the options gives the value. When the command ends, the
+values survive a power cut. Exits with ${ExitCode.NOT_FOUND} if there is no such parameter, with ${ExitCode.REFUSED}
+if the VM does not take a value.`,
+  check: (args) => void parameterSets(args),
+  run: async ({ client, args, tell, columns }) => {
+    const sets = parameterSets(args);
+    const [only] = sets;
+    const entries = only !== undefined && sets.length === 1
+      ? [await client.setParameter(only.parameterId, only.value)]
+      : await client.setParameters(sets);
+    tell(
+      entries.map(entryJson),
+      columns(entries.map(({ parameterId, generation, value }) => {
+        const shown = showParameter(parameterId, value);
+        const name = shown.name ?? showId(parameterId);
+        return [name, shown.text, `generation ${generation}`];
+      })),
+    );
     return ExitCode.OK;
   },
 };
 
+function wrapNames(): string {
+  return Object.keys(INIT_PARAMETERS).join(", ");
+}
+
+function showId(id: number): string {
+  return id > 0xFFFF ? hexNumber(id, 4) : String(id);
+}
+
 function entryJson(entry: ParameterEntry): object {
   const { parameterId, generation, value } = entry;
+  const { name, number } = showParameter(parameterId, value);
   return {
+    name,
     parameterId,
     generation,
     value: toHex(value),
-    text: textOf(value) ?? null,
+    number,
+    text: number === null ? textOf(value) ?? null : null,
   };
 }

@@ -6,14 +6,24 @@
  * @module
  */
 
+import { LOG_LEVELS } from "../../lib/init/command_line.ts";
+import {
+  decodeInitValue,
+  encodeInitValue,
+  INIT_PARAMETERS,
+  initParameter,
+  type InitParameterName,
+} from "../../lib/init/config.ts";
 import { fromHex } from "../../lib/wire/hex.ts";
 import { PARAMETER_VALUE_MAX_BYTES } from "../../lib/wire/parameter.ts";
+import type { ParameterSet } from "../../lib/wire/parameter_message.ts";
 import { usageError } from "../spaceos-disk/exit_code.ts";
 import {
   type Arguments,
   parseInteger,
   quote,
 } from "../spaceos-disk/options.ts";
+import { showBytes } from "../spaceos-disk/output.ts";
 
 const MAXIMUM_ID = 0xFFFF_FFFF;
 
@@ -25,35 +35,101 @@ export const VALUE_OPTIONS = {
   u64: { value: "N", help: "the value as a big-endian u64" },
 } as const;
 
-/** The id that an operand means. */
+/** The id that a name or a number means. */
 export function parameterId(operand: string): number {
-  return parseInteger("NAME", operand, 0, MAXIMUM_ID);
+  if (isOwnName(operand)) return INIT_PARAMETERS[operand].id;
+  if (/^[0-9]/.test(operand)) {
+    return parseInteger("NAME", operand, 0, MAXIMUM_ID);
+  }
+  throw usageError(
+    `NAME is ${quote(operand)}, expected a number or one of: ${
+      Object.keys(INIT_PARAMETERS).join(", ")
+    }`,
+  );
 }
 
-/** The value of a command line: exactly one of VALUE and the options. */
-export function parameterValue(args: Arguments): Uint8Array {
+function isOwnName(operand: string): operand is InitParameterName {
+  return Object.hasOwn(INIT_PARAMETERS, operand);
+}
+
+/** What the operands of `param set` ask for: `NAME VALUE`, or `NAME=VALUE...`. */
+export function parameterSets(args: Arguments): ParameterSet[] {
   const ways = Object.keys(VALUE_OPTIONS).filter((way) => args.has(way));
-  const operand = args.operands[1];
-  if (ways.length + (operand === undefined ? 0 : 1) !== 1) {
+  const [first = "", second, ...more] = args.operands;
+  if (first.includes("=") && ways.length === 0) {
+    return args.operands.map((operand) => {
+      const [name = "", ...rest] = operand.split("=");
+      if (rest.length === 0) {
+        throw usageError(`${quote(operand)} is no NAME=VALUE`);
+      }
+      return {
+        parameterId: parameterId(name),
+        value: plain(name, rest.join("=")),
+      };
+    });
+  }
+  if (more[0] !== undefined) throw usageError(`${quote(more[0])} is too much`);
+  if (ways.length + (second === undefined ? 0 : 1) !== 1) {
     throw usageError(
       "expected exactly one value: VALUE, --hex, --text, --u32 or --u64",
     );
   }
-  const [way = "text"] = ways;
-  const value = encode(way, operand ?? args.text(way) ?? "");
-  if (value.length > PARAMETER_VALUE_MAX_BYTES) {
-    throw usageError(
-      `the value has ${value.length} bytes, expected at most ${PARAMETER_VALUE_MAX_BYTES}`,
-    );
+  const [way = ""] = ways;
+  const value = second === undefined
+    ? encode(way, args.text(way) ?? "")
+    : plain(first, second);
+  return [{ parameterId: parameterId(first), value }];
+}
+
+/** A value without an option: of the parameter's type if the init knows it, else text. */
+function plain(name: string, text: string): Uint8Array {
+  const own = initParameter(parameterId(name));
+  if (own === undefined) return checked(new TextEncoder().encode(text));
+  const level = own.name === "log-level"
+    ? LOG_LEVELS.findIndex((known) => known === text)
+    : -1;
+  const { minimum, maximum } = own;
+  const number = level >= 0
+    ? level
+    : parseInteger(own.name, text, minimum, maximum);
+  return encodeInitValue(own, number);
+}
+
+function checked(value: Uint8Array): Uint8Array {
+  if (value.length <= PARAMETER_VALUE_MAX_BYTES) return value;
+  throw usageError(
+    `the value has ${value.length} bytes, expected at most ${PARAMETER_VALUE_MAX_BYTES}`,
+  );
+}
+
+/** A parameter as people and programs see it. */
+export interface ShownParameter {
+  /** Its name, or null for one of the user's. */
+  readonly name: string | null;
+  /** Its value as a number, if the init knows its type. */
+  readonly number: number | null;
+  /** Its value for people. */
+  readonly text: string;
+}
+
+/** What a value means. */
+export function showParameter(id: number, value: Uint8Array): ShownParameter {
+  const own = initParameter(id);
+  if (own === undefined) {
+    return { name: null, number: null, text: showBytes(value) };
   }
-  return value;
+  const { name, unit } = own;
+  const number = decodeInitValue(own, value);
+  if (number === null) return { name, number, text: showBytes(value) };
+  const level = name === "log-level" ? LOG_LEVELS[number] : undefined;
+  return { name, number, text: `${number} ${level ?? unit}`.trimEnd() };
 }
 
 function encode(way: string, text: string): Uint8Array {
-  if (way === "text") return new TextEncoder().encode(text);
+  if (way === "text") return checked(new TextEncoder().encode(text));
   if (way === "hex") {
     const bytes = fromHex(text.replace(/^0x/, ""));
-    if (bytes !== undefined) return bytes;
+    if (bytes !== undefined) return checked(bytes);
     throw usageError(
       `--hex is ${quote(text)}, expected pairs of hexadecimal digits`,
     );

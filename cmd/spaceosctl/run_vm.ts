@@ -98,6 +98,7 @@ async function runOnVm(
       // A log may come faster than a terminal takes it.
       streamCapacity: 8192,
     });
+    if (command.changesVm) await client.ping();
     return await command.run({
       client,
       target,

@@ -143,6 +143,7 @@ function control(
 ): VmCommand {
   return {
     scope: "vm",
+    changesVm: true,
     summary,
     operands: ["NAME"],
     options: {},

@@ -43,9 +43,18 @@ import {
   encodeParameterGet,
   encodeParameterSet,
   type ParameterAnswer,
+  type ParameterSet,
   ParameterStatus,
 } from "../wire/parameter_message.ts";
-import type { ParameterEntry } from "../wire/parameter.ts";
+import {
+  PARAMETER_VALUE_MAX_BYTES,
+  type ParameterEntry,
+} from "../wire/parameter.ts";
+import {
+  commitLayout,
+  encodeParameterSets,
+  StagingId,
+} from "../wire/parameter_staging.ts";
 import { encodeListRequest } from "../wire/result_list.ts";
 import { decodeServiceList, type ServiceEntry } from "../wire/service_list.ts";
 import {
@@ -503,6 +512,39 @@ export class HostClient implements AsyncDisposable {
   }
 
   /**
+   * Sets several parameters at once: all of them, or none.
+   *
+   * @param sets The parameters and their values.
+   * @returns Each with its new generation and value.
+   * @throws {HostClientError} Kind `parameter`, naming the one that the VM does
+   * not take; then nothing has changed.
+   */
+  async setParameters(
+    sets: readonly ParameterSet[],
+  ): Promise<ParameterEntry[]> {
+    const staged = encodeParameterSets(sets);
+    const set = async (parameterId: number, value: Uint8Array) => {
+      const payload = encodeParameterSet({ parameterId, value });
+      const { PRM_SET } = FrameType;
+      const answers = await this.#channel.parameters(PRM_SET, payload, null);
+      const [own, ...others] = answers;
+      if (own?.parameterId !== parameterId) {
+        throw malformed("PRM_RSP", "the answer is about another parameter");
+      }
+      requireTaken(own);
+      return others.map((answer) => parameterOf(answer));
+    };
+    await set(StagingId.STAGE, new Uint8Array());
+    const piece = PARAMETER_VALUE_MAX_BYTES;
+    for (let at = 0; at < staged.length; at += piece) {
+      await set(StagingId.STAGE, staged.subarray(at, at + piece));
+    }
+    // It is refused if anything but this was staged.
+    const checksum = commitLayout.encode({ setChecksum: crc32c(staged) });
+    return await set(StagingId.COMMIT, checksum);
+  }
+
+  /**
    * Sends any command, for those that have no method here.
    *
    * @param command Its code.
@@ -650,6 +692,19 @@ function judged<T>(name: string, decode: () => T): T {
     if (!(error instanceof WireError)) throw error;
     throw malformed(name, error.message, error);
   }
+}
+
+/** A refused commit names the parameter that is the reason. */
+function requireTaken({ status, value }: ParameterAnswer): void {
+  if (status === ParameterStatus.OK) return;
+  const reason = value.length === 4
+    ? `parameter ${new DataView(value.buffer, value.byteOffset).getUint32(0)}`
+    : "the set";
+  throw new HostClientError(
+    "parameter",
+    `${reason}: ${describeParameterStatus(status)}; nothing is set`,
+    { parameterStatus: status },
+  );
 }
 
 function parameterOf(answer: ParameterAnswer): ParameterEntry {

@@ -4,6 +4,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
+import { INIT_PARAMETERS } from "../../../lib/init/config.ts";
 import { encodeFrameFault } from "../../../lib/wire/error_frame.ts";
 import { EventSeverity } from "../../../lib/wire/event.ts";
 import { FrameType } from "../../../lib/wire/frame.ts";
@@ -230,16 +231,69 @@ Deno.test("spaceosctl param lists, gets and sets", async () => {
       generation: 1,
       value: Uint8Array.of(0, 0, 0, 9),
     });
+    const { id } = INIT_PARAMETERS["log-level"];
+    vm.parameters.set(id, { generation: 2, value: Uint8Array.of(1) });
+    const interval = INIT_PARAMETERS["health-interval"].id;
+    vm.parameters.set(interval, { generation: 0, value: new Uint8Array(4) });
     const list = await runCtl(["param", "list", ...socket]);
-    assertMatch(list.stdout, /70000 .*4 .*5 .*hello/);
-    assertMatch(list.stdout, /70001 .*1 .*4 .*0x00000009/);
+    assertMatch(list.stdout, /^- +0x00011170 +4 +hello$/m);
+    assertMatch(list.stdout, /^- +0x00011171 +1 +0x00000009$/m);
+    assertMatch(list.stdout, /^log-level +0xFFFF0013 +2 +1 info$/m);
     const get = await runCtl(["param", "get", "70000", "--json", ...socket]);
     assertEquals(get.json()[0]?.result, {
+      name: null,
       parameterId: 70_000,
       generation: 4,
       value: "68656c6c6f",
+      number: null,
       text: "hello",
     });
+    const own = await runCtl(["param", "get", "log-level", "-j", ...socket]);
+    assertEquals(own.json()[0]?.result, {
+      name: "log-level",
+      parameterId: id,
+      generation: 2,
+      value: "01",
+      number: 1,
+      text: null,
+    });
+    const set = ["param", "set", "log-level", "debug", ...socket];
+    assertMatch(
+      (await runCtl(set)).stdout,
+      /^log-level +0 debug +generation 3$/m,
+    );
+    const both = await runCtl([
+      "param",
+      "set",
+      "log-level=2",
+      "health-interval=500",
+      "70000=a=b",
+      ...socket,
+    ]);
+    assertEquals(both.code, 0, both.stderr);
+    assertEquals(vm.parameters.get(id)?.value, Uint8Array.of(2));
+    assertEquals(
+      vm.parameters.get(interval)?.value,
+      Uint8Array.of(0, 0, 1, 244),
+    );
+    assertEquals(vm.parameters.get(70_000)?.value, utf8("a=b"));
+    const refused = await runCtl(["param", "set", "1=a", "70000=b", ...socket]);
+    assertEquals(refused.code, 4);
+    assertStringIncludes(refused.stderr, "nothing is set");
+    for (
+      const [words, text] of [
+        [["log-level", "4"], "expected an integer of 0..3"],
+        [["log-level=x"], "log-level is"],
+        [["loglevel", "1"], "expected a number or one of: boot-count"],
+        [["log-level", "1", "2"], '"2" is too much'],
+        [["log-level=1", "2"], '"2" is no NAME=VALUE'],
+        [["log-level"], "expected exactly one value"],
+      ] as const
+    ) {
+      const wrong = await runCtl(["param", "set", ...words, ...socket]);
+      assertEquals(wrong.code, 64, words.join(" "));
+      assertStringIncludes(wrong.stderr, text);
+    }
     const raw = await runCtl(["param", "get", "70001", "--raw", ...socket]);
     assertEquals(raw.bytes, Uint8Array.of(0, 0, 0, 9));
     for (

@@ -445,6 +445,32 @@ Deno.test("HostClient keeps parameter answers apart that carry no number", async
   });
 });
 
+Deno.test("HostClient sets several parameters at once, or none and says why", async () => {
+  await withClient(async (client, vm) => {
+    vm.parameters.set(1, { generation: 1, value: bytes(1) });
+    vm.parameters.set(2, { generation: 1, value: bytes(2) });
+    const long = new Uint8Array(240).fill(9);
+    const sets = [
+      { parameterId: 1, value: long },
+      { parameterId: 2, value: long },
+      { parameterId: 1, value: bytes(7) },
+    ];
+    const entries = await client.setParameters(sets);
+    assertEquals(entries.map(({ value }) => value), [long, long, bytes(7)]);
+    assertEquals(vm.parameters.get(1)?.value, bytes(7));
+    await assertFails(
+      client.setParameters([
+        { parameterId: 1, value: bytes(8) },
+        { parameterId: 77, value: bytes(8) },
+      ]),
+      "parameter",
+      "parameter 77: there is no such parameter; nothing is set",
+    );
+    assertEquals(vm.parameters.get(1)?.value, bytes(7));
+    assertEquals(await client.setParameters([]), []);
+  });
+});
+
 Deno.test("HostClient bounds an answer of parameters that never ends", async () => {
   await withClient(async (client, vm) => {
     vm.onFrame = (frame, peer) => {
