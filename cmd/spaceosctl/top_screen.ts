@@ -153,7 +153,10 @@ function vmLines(
     if (health === null) {
       return [label, printable(problem ?? "waiting for HEALTH")];
     }
-    const total = services?.length;
+    // Newer than HEALTH, which comes at an interval.
+    const running = services?.filter(({ state }) =>
+      state === ServiceStateCode.RUNNING
+    ).length;
     const used = health.memoryTotalKib - health.memoryAvailableKib;
     const percent = health.memoryTotalKib === 0
       ? 0
@@ -164,7 +167,7 @@ function vmLines(
       showSeconds(health.uptimeSeconds),
       `${showKib(used)} ${percent}%`,
       (health.loadHundredths / 100).toFixed(2),
-      total === undefined ? "-" : `${health.servicesRunning}/${total}`,
+      services === null ? "-" : `${running}/${services.length}`,
       String(health.anomaliesActive),
       String(health.framesDropped),
       latencyMs === null ? "-" : `${latencyMs.toFixed(1)} ms`,

@@ -102,9 +102,6 @@ export const LIST_MAX_COUNT = 65_536;
 /** The largest data product that is read unless the caller allows more. */
 export const DATA_PRODUCT_DEFAULT_MAX_BYTES: number = 256 * 1024 * 1024;
 
-/** A list of several answers may take this many times as long as one. */
-const LIST_TIMEOUT_FACTOR = 6;
-
 /**
  * Connects to a VM.
  *
@@ -635,7 +632,7 @@ export class HostClient implements AsyncDisposable {
   ): Promise<T[]> {
     const name = Object.entries(CommandCode)
       .find(([, code]) => code === command)?.[0] ?? "list";
-    const limitMs = LIST_TIMEOUT_FACTOR * this.#channel.timeoutMs;
+    const limitMs = this.#channel.listTimeoutMs;
     const deadlineMs = performance.now() + limitMs;
     const all: T[] = [];
     for (;;) {

@@ -58,6 +58,11 @@ export interface HostConnection {
 export interface HostChannelOptions {
   /** How long an answer may take until all of it is there, milliseconds; 10,000 unless given. */
   readonly timeoutMs?: number;
+  /**
+   * How long a list of several answers may take, milliseconds; six times
+   * `timeoutMs` unless given.
+   */
+  readonly listTimeoutMs?: number;
   /** How many frames wait for the reader of a stream; 1024 unless given. */
   readonly streamCapacity?: number;
 }
@@ -86,6 +91,8 @@ const PAGES_MAX_COUNT = Math.ceil(RESULT_MAX_BYTES / PAGE_MAX_BYTES);
 const PARAMETER_MESSAGES_MAX_COUNT = 4096;
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** A list of several answers may take this many times as long as one. */
+const LIST_TIMEOUT_FACTOR = 6;
 const DEFAULT_STREAM_CAPACITY = 1024;
 const READ_BUFFER_BYTES = 64 * 1024;
 
@@ -150,6 +157,7 @@ interface Subscriber {
 export class HostChannel {
   readonly #connection: HostConnection;
   readonly #timeoutMs: number;
+  readonly #listTimeoutMs: number;
   readonly #streamCapacity: number;
   readonly #scanner = new FrameScanner();
   readonly #commands = new Map<number, PendingCommand>();
@@ -179,6 +187,8 @@ export class HostChannel {
   constructor(connection: HostConnection, options: HostChannelOptions = {}) {
     this.#connection = connection;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#listTimeoutMs = options.listTimeoutMs ??
+      LIST_TIMEOUT_FACTOR * this.#timeoutMs;
     this.#streamCapacity = options.streamCapacity ?? DEFAULT_STREAM_CAPACITY;
     this.#reading = this.#read();
   }
@@ -194,9 +204,9 @@ export class HostChannel {
     };
   }
 
-  /** How long an answer may take, milliseconds. */
-  get timeoutMs(): number {
-    return this.#timeoutMs;
+  /** How long a list of several answers may take, milliseconds. */
+  get listTimeoutMs(): number {
+    return this.#listTimeoutMs;
   }
 
   /** Why the connection has ended, or null while it is open. */

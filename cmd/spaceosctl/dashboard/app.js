@@ -276,13 +276,18 @@ class VmSection {
 
   drawFacts({ health, services, latencyMs }) {
     const latency = latencyMs === null ? "-" : `${latencyMs.toFixed(1)} ms`;
+    // Newer than HEALTH, which comes at an interval.
+    const count = (state) =>
+      services === null
+        ? "?"
+        : services.filter((service) => service.state === state).length;
     const facts = health === null ? [["Health", "not told yet"]] : [
       ["Uptime", showSeconds(health.uptimeSeconds)],
       [
         "Services up",
-        `${health.servicesRunning} of ${services?.length ?? "?"}`,
+        `${count("running")} of ${services?.length ?? "?"}`,
       ],
-      ["Failed", String(health.servicesFailed)],
+      ["Failed", String(count("failed"))],
       ["Anomalies", String(health.anomaliesActive)],
       [
         "Memory free",

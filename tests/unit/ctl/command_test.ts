@@ -388,7 +388,7 @@ Deno.test("spaceosctl ping gives figures, and tells which pings were lost", asyn
       ({ arguments: result }) => count++ === 0 ? null : { result },
     );
     const lost = await runCtl(
-      ["ping", "-c2", "-i0", "-s", "242", "-t1", "--json", ...socket],
+      ["ping", "-c2", "-i0", "-s", "242", "-t3", "--json", ...socket],
     );
     assertEquals(lost.code, 1, lost.stderr);
     const figures = lost.json()[0]?.result as Record<string, number>;
@@ -515,9 +515,9 @@ Deno.test("spaceosctl ends with a code for each way in which a VM can fail", asy
         exitCode: 3,
       },
     }]);
-    const socket = ["--socket", vm.path, "--timeout", "1"];
+    const socket = ["--socket", vm.path, "--timeout", "60"];
     vm.onFrame = () => true;
-    const silent = await runCtl(["services", ...socket]);
+    const silent = await runCtl(["services", "-S", vm.path, "-t", "1"]);
     assertEquals(silent.code, 6);
     assertStringIncludes(
       silent.stderr,

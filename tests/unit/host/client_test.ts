@@ -6,7 +6,10 @@ import {
   HostClientError,
   type HostClientErrorKind,
 } from "../../../lib/host/client_error.ts";
-import { REQUESTS_MAX_COUNT } from "../../../lib/host/host_channel.ts";
+import {
+  type HostChannelOptions,
+  REQUESTS_MAX_COUNT,
+} from "../../../lib/host/host_channel.ts";
 import { encodeDataProductPiece } from "../../../lib/wire/data_product_read.ts";
 import { encodeFrameFault } from "../../../lib/wire/error_frame.ts";
 import { encodeFrame, FrameType } from "../../../lib/wire/frame.ts";
@@ -38,7 +41,7 @@ const bytes = (...values: number[]) => Uint8Array.from(values);
 /** A client of a fake VM. */
 async function withClient(
   use: (client: HostClient, vm: FakeVm) => Promise<void>,
-  options: { timeoutMs?: number; streamCapacity?: number } = {},
+  options: HostChannelOptions = {},
 ): Promise<void> {
   await withFakeVm(async (vm) => {
     const { path } = vm;
@@ -183,13 +186,13 @@ Deno.test("HostClient gives up when the time is over, and a late answer harms no
     await assertFails(
       client.ping(),
       "timeout",
-      "PING: no whole answer in 300 ms",
+      "PING: no whole answer in 3000 ms",
     );
     await late?.();
     vm.overrides.clear();
     await client.ping(bytes(1));
     assertEquals(client.counters.unmatchedFrames, 1);
-  }, { timeoutMs: 300 });
+  }, { timeoutMs: 3000 });
 });
 
 Deno.test("HostClient turns what the VM refuses into one error", async () => {
@@ -375,14 +378,14 @@ Deno.test("HostClient does not read a list for ever", async () => {
   await withClient(async (client, vm) => {
     let first = 0;
     vm.overrides.set(CommandCode.SERVICE_LIST, async () => {
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 20));
       const result = encodeServiceList([fakeService("s")], 0);
       new DataView(result.buffer).setUint32(0, 60_000);
       new DataView(result.buffer).setUint32(4, first++);
       return { result };
     });
     await assertFails(client.services(), "timeout", "no whole list");
-  }, { timeoutMs: 200 });
+  }, { listTimeoutMs: 200 });
 });
 
 Deno.test("HostClient judges a data product by its length and its CRC", async () => {
