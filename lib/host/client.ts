@@ -96,6 +96,12 @@ export interface DataProductCatalogue {
   readonly damagedCount: number;
 }
 
+/** How long a place in the queue of a socket is waited for, unless told otherwise. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** How often it is tried. */
+const CONNECT_RETRY_MS = 50;
+
 /** The most entries that a list is read to. */
 export const LIST_MAX_COUNT = 65_536;
 
@@ -150,14 +156,27 @@ export async function connectHost(
   if ("connection" in options) {
     return new HostClient(new HostChannel(options.connection, options));
   }
-  const { path } = options;
-  try {
-    const connection = await Deno.connect({ transport: "unix", path });
-    return new HostClient(new HostChannel(connection, options));
-  } catch (cause) {
-    throw new HostClientError("unreachable", unreachableText(path, cause), {
-      cause,
-    });
+  const { path, timeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      const connection = await Deno.connect({ transport: "unix", path });
+      return new HostClient(new HostChannel(connection, options));
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.WouldBlock)) {
+        const text = unreachableText(path, cause);
+        throw new HostClientError("unreachable", text, { cause });
+      }
+      if (performance.now() > deadlineMs) {
+        throw new HostClientError(
+          "timeout",
+          `${path}: other programs wait for this VM already`,
+          { cause },
+        );
+      }
+    }
+    // The socket's queue is full: connect(2), EAGAIN.
+    await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
   }
 }
 
@@ -235,6 +254,13 @@ export class HostClient implements AsyncDisposable {
    * @param payload What it has to send back, at most 242 bytes.
    * @returns How long it took, milliseconds.
    * @throws {HostClientError} Kind `malformed` if something else came back.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const show = async (vm: HostClient) => console.log(`${await vm.ping()} ms`);
+   * ```
    */
   async ping(payload: Uint8Array = new Uint8Array()): Promise<number> {
     const startMs = performance.now();
@@ -291,6 +317,14 @@ export class HostClient implements AsyncDisposable {
    * All services in short.
    *
    * @returns One entry for each.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const failed = async (vm: HostClient) =>
+   *   (await vm.services()).filter(({ state }) => state === 4);
+   * ```
    */
   async services(): Promise<ServiceEntry[]> {
     return await this.#list(CommandCode.SERVICE_LIST, (result) => {
@@ -305,6 +339,14 @@ export class HostClient implements AsyncDisposable {
    * @param name The service.
    * @returns Its status.
    * @throws {HostClientError} Kind `status`, ENOENT, if there is none of that name.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const why = async (vm: HostClient) =>
+   *   (await vm.serviceStatus("camera")).lastError;
+   * ```
    */
   async serviceStatus(name: string): Promise<ServiceStatusRecord> {
     const { SERVICE_STATUS } = CommandCode;
@@ -318,6 +360,14 @@ export class HostClient implements AsyncDisposable {
    * @param request Where to begin, and how many; all unless given.
    * @returns The records, and the number that the next one will get.
    * @throws {HostClientError} Kind `status`, ENODEV, on a machine without a volume.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const newest = async (vm: HostClient) =>
+   *   (await vm.readEvents({ from: 100n })).events.at(-1);
+   * ```
    */
   async readEvents(request: Partial<EventsRequest> = {}): Promise<EventList> {
     const { from = 0n, count = EVENTS_READ_MAX_COUNT } = request;
@@ -344,6 +394,14 @@ export class HostClient implements AsyncDisposable {
    * @param action Whether it only checks, lets go of latched anomalies first,
    * or takes what it finds for the reference of all later checks.
    * @returns What it found.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const isWell = async (vm: HostClient) =>
+   *   (await vm.checkFdir()).anomalyCount === 0;
+   * ```
    */
   async checkFdir(action: FdirAction = FdirAction.CHECK): Promise<FdirResult> {
     const wanted = fdirRequestLayout.encode({ action });
@@ -355,6 +413,14 @@ export class HostClient implements AsyncDisposable {
    * Sets the mission clock.
    *
    * @param time The mission time.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const synchronize = (vm: HostClient) =>
+   *   vm.setTime({ seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 });
+   * ```
    */
   async setTime(time: MissionTime): Promise<void> {
     await this.#channel.command(CommandCode.TIME_SET, encodeTimeSet(time));
@@ -366,6 +432,17 @@ export class HostClient implements AsyncDisposable {
    *
    * @param isOn Whether to begin or to end.
    * @param name The service whose lines are wanted; all unless given.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const follow = async (vm: HostClient) => {
+   *   const lines = vm.logs();
+   *   await vm.followLog(true, "camera");
+   *   for await (const { text } of lines) console.log(text.length);
+   * };
+   * ```
    */
   async followLog(isOn: boolean, name = ""): Promise<void> {
     const wanted = new Uint8Array([isOn ? 1 : 0, ...utf8(name)]);
@@ -376,6 +453,16 @@ export class HostClient implements AsyncDisposable {
    * What ran when in the boot.
    *
    * @returns Phases and services, in the order in which they began.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const slowest = async (vm: HostClient) =>
+   *   (await vm.bootTimeline()).toSorted((left, right) =>
+   *     Number(right.durationMicroseconds - left.durationMicroseconds)
+   *   )[0]?.name;
+   * ```
    */
   async bootTimeline(): Promise<PhaseEntry[]> {
     return await this.#list(CommandCode.BOOT_TIMELINE, (result) => {
@@ -388,6 +475,14 @@ export class HostClient implements AsyncDisposable {
    * The catalogue of the data products.
    *
    * @returns The products and what is left of their area.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const names = async (vm: HostClient) =>
+   *   (await vm.dataProducts()).products.map(({ name }) => name);
+   * ```
    */
   async dataProducts(): Promise<DataProductCatalogue> {
     let head = { freeBytes: 0n, damagedCount: 0 };
@@ -408,6 +503,14 @@ export class HostClient implements AsyncDisposable {
    * @returns All of its data.
    * @throws {HostClientError} Kind `status`, ENOENT, if there is none of that
    * name; kind `limit` if it is too large; kind `malformed` if the CRC differs.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const save = async (vm: HostClient) =>
+   *   await Deno.writeFile("image", await vm.readDataProduct("image-1"));
+   * ```
    */
   async readDataProduct(
     name: string,
@@ -463,6 +566,14 @@ export class HostClient implements AsyncDisposable {
    * The parameters that the init knows or stores.
    *
    * @returns Each with its generation, its value, and whether it could be read.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const ids = async (vm: HostClient) =>
+   *   (await vm.parameters()).map(({ parameterId }) => parameterId);
+   * ```
    */
   async parameters(): Promise<ParameterAnswer[]> {
     return await this.#channel.parameters(
@@ -478,6 +589,13 @@ export class HostClient implements AsyncDisposable {
    * @param parameterId Its id, u32.
    * @returns Its generation and value.
    * @throws {HostClientError} Kind `parameter` if the VM does not know it.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const value = async (vm: HostClient) => (await vm.getParameter(7)).value;
+   * ```
    */
   async getParameter(parameterId: number): Promise<ParameterEntry> {
     const answers = await this.#channel.parameters(
@@ -495,6 +613,13 @@ export class HostClient implements AsyncDisposable {
    * @param value At most 240 bytes.
    * @returns Its new generation and value.
    * @throws {HostClientError} Kind `parameter` if the VM does not take it.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const store = (vm: HostClient) => vm.setParameter(7, new Uint8Array([1]));
+   * ```
    */
   async setParameter(
     parameterId: number,
@@ -515,6 +640,17 @@ export class HostClient implements AsyncDisposable {
    * @returns Each with its new generation and value.
    * @throws {HostClientError} Kind `parameter`, naming the one that the VM does
    * not take; then nothing has changed.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const store = (vm: HostClient) =>
+   *   vm.setParameters([
+   *     { parameterId: 7, value: new Uint8Array([1]) },
+   *     { parameterId: 8, value: new Uint8Array([2]) },
+   *   ]);
+   * ```
    */
   async setParameters(
     sets: readonly ParameterSet[],
@@ -548,6 +684,13 @@ export class HostClient implements AsyncDisposable {
    * @param argumentBytes At most 244 bytes.
    * @returns The result, its pages put together.
    * @throws {HostClientError} If the VM says no, or does not answer as it should.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const ping = (vm: HostClient) => vm.command(1, new Uint8Array([42]));
+   * ```
    */
   async command(
     command: number,
@@ -569,6 +712,15 @@ export class HostClient implements AsyncDisposable {
    * The events that happen from now on.
    *
    * @returns A bounded stream.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const watch = async (vm: HostClient) => {
+   *   for await (const { eventCode } of vm.events()) console.log(eventCode);
+   * };
+   * ```
    */
   events(): BoundedStream<EventRecord> {
     return this.#channel.subscribe(
@@ -594,6 +746,15 @@ export class HostClient implements AsyncDisposable {
    * How the machine is, each time that it tells.
    *
    * @returns A bounded stream.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const watch = async (vm: HostClient) => {
+   *   for await (const { mode } of vm.health()) console.log(mode);
+   * };
+   * ```
    */
   health(): BoundedStream<Health> {
     return this.#channel.subscribe(
@@ -606,6 +767,15 @@ export class HostClient implements AsyncDisposable {
    * The descriptors of the data products that are written from now on.
    *
    * @returns A bounded stream.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const watch = async (vm: HostClient) => {
+   *   for await (const { name } of vm.newDataProducts()) console.log(name);
+   * };
+   * ```
    */
   newDataProducts(): BoundedStream<DataProductDescriptor> {
     return this.#channel.subscribe(
@@ -618,6 +788,15 @@ export class HostClient implements AsyncDisposable {
    * Every valid frame from now on, whatever it is.
    *
    * @returns A bounded stream.
+   *
+   * @example
+   * ```ts
+   * import type { HostClient } from "./client.ts";
+   *
+   * const watch = async (vm: HostClient) => {
+   *   for await (const { type } of vm.frames()) console.log(type);
+   * };
+   * ```
    */
   frames(): BoundedStream<Frame> {
     return this.#channel.subscribe(Object.values(FrameType), (frame) => frame);

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { connectHost, type HostClient } from "../../../lib/host/client.ts";
 import {
@@ -258,6 +258,29 @@ Deno.test("HostClient says that a socket is not there, or that nobody serves it"
     );
     await vm.close();
   });
+});
+
+Deno.test("connectHost waits for a place in the queue of a socket, but not for ever", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "spaceos-queue-" });
+  const path = `${folder}/vm.sock`;
+  using listener = Deno.listen({ transport: "unix", path });
+  const others: Deno.Conn[] = [];
+  try {
+    // As many as the queue holds; nobody takes them off it.
+    for (;;) others.push(await Deno.connect({ transport: "unix", path }));
+  } catch (error) {
+    assertInstanceOf(error, Deno.errors.WouldBlock);
+  }
+  await assertFails(
+    connectHost({ path, timeoutMs: 100 }),
+    "timeout",
+    "other programs wait",
+  );
+  const late = connectHost({ path, timeoutMs: PATIENT_MS });
+  const [first, second] = [await listener.accept(), await listener.accept()];
+  await (await late).close();
+  for (const connection of [...others, first, second]) connection.close();
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("HostClient ends all that waits when the VM vanishes in the middle of an answer", async () => {
