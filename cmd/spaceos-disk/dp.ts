@@ -96,7 +96,9 @@ ends, the product survives a power cut; a cut before that leaves no part of it.`
       output.line(
         `${
           printable(name)
-        } stored: ${data.length} bytes in ${product.blockCount} blocks`,
+        } stored: ${data.length} bytes in ${product.blockCount} block${
+          product.blockCount === 1 ? "" : "s"
+        }`,
       );
     }
     return ExitCode.OK;

@@ -180,23 +180,9 @@ export class Committer {
 
   /** Writes the journal's image in place, so that other software sees it. */
   async settle(): Promise<CommitResult> {
-    return await this.settleAt(this.#pending?.block ?? 0);
-  }
-
-  /**
-   * Writes the journal's image into another block than its own, which the
-   * device would not take. The old content of that block is given up.
-   *
-   * @param block The block to write instead.
-   */
-  async settleAt(block: number): Promise<CommitResult> {
     const result: CommitResult = emptyResult();
     if (this.#pending === null) return result;
-    await this.#write(
-      [{ block, image: this.#pending.image }],
-      result,
-      false,
-    );
+    await this.#write([this.#pending], result, false);
     if (result.failed.size === 0) this.#becomeSpent();
     return result;
   }

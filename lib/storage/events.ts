@@ -29,6 +29,7 @@ import {
   recordCrcsOf,
   startEventBlock,
 } from "./event_block.ts";
+import { BLOCK_SIZE_BYTES } from "./device.ts";
 import { StorageError } from "./error.ts";
 import { EVENT_BLOCK_COUNT } from "./layout.ts";
 import { isZero } from "./parameters.ts";
@@ -227,6 +228,14 @@ export class EventRing {
     for (const [ringBlock, image] of this.#images.entries()) {
       if (image === null) this.#unusable.add(ringBlock);
     }
+    this.#findHead();
+  }
+
+  /** Takes the fact that a block holds zeros now. */
+  cleared(ringBlock: number): void {
+    this.#images[ringBlock] = new Uint8Array(BLOCK_SIZE_BYTES);
+    this.#blocks[ringBlock] = undefined;
+    this.#order();
     this.#findHead();
   }
 

@@ -15,6 +15,7 @@
 import { encodeEventRecord, type EventRecord } from "../wire/event.ts";
 import type { ParameterEntry } from "../wire/parameter.ts";
 import type { BlockChange, CommitResult, Committer } from "./committer.ts";
+import { BLOCK_SIZE_BYTES } from "./device.ts";
 import { StorageError } from "./error.ts";
 import type { EventBatch, EventRing } from "./events.ts";
 import {
@@ -347,8 +348,46 @@ export class Writer {
       }
       return;
     }
+    await this.#clearStarted(batch, failed);
     await this.#evade(failed);
     this.#retry(batch, failed);
+  }
+
+  /**
+   * Clears the blocks of the ring that a batch started over before it failed.
+   * Its records get their places anew, and what it has left must neither be
+   * taken for records nor for a later lap.
+   */
+  async #clearStarted(
+    batch: Batch,
+    failed: ReadonlyMap<number, unknown>,
+  ): Promise<void> {
+    const { events, committer } = this.#options;
+    const { started } = batch.events;
+    const pending = committer.pending;
+    if (pending !== null && started.has(pending.block - EVENT_FIRST_BLOCK)) {
+      // Nothing in it was acknowledged.
+      committer.release();
+    }
+    for (const index of started) {
+      if (!failed.has(EVENT_FIRST_BLOCK + index)) await this.#clear(index);
+    }
+  }
+
+  /** Writes zeros over a block of the ring; says whether the device took them. */
+  async #clear(ringBlock: number): Promise<boolean> {
+    const { events, committer } = this.#options;
+    const block = EVENT_FIRST_BLOCK + ringBlock;
+    const { failed } = await committer.commitAround([{
+      block,
+      image: new Uint8Array(BLOCK_SIZE_BYTES),
+      protect: false,
+      replacedCrcs: null,
+      again: false,
+    }]);
+    if (failed.size > 0) events.exclude(ringBlock);
+    else events.cleared(ringBlock);
+    return failed.size === 0;
   }
 
   #changes(batch: Batch): BlockChange[] {
@@ -451,17 +490,35 @@ export class Writer {
     else await this.#relocateParameters();
   }
 
-  /** Writes the journal's event block to the next block that takes it. */
+  /**
+   * Writes the records of the journal's event block to the next block that takes
+   * them: those that were acknowledged; the others get their places anew.
+   */
   async #relocateEvents(): Promise<void> {
     const { events, committer } = this.#options;
     const pending = committer.pending;
     if (pending === null) return;
     const from = pending.block - EVENT_FIRST_BLOCK;
+    const image = events.image(from);
+    if (image === null) return;
     for (;;) {
       const to = events.following(from);
       if (to === null) return;
-      const { failed } = await committer.settleAt(EVENT_FIRST_BLOCK + to);
-      if (failed.size === 0) return events.relocated(from, to, pending.image);
+      // Over zeros a torn write can't number what stood there.
+      const isClear = events.replacedCrcs(to) === null ||
+        await this.#clear(to);
+      if (!isClear) continue;
+      const { failed } = await committer.commitAround([{
+        block: EVENT_FIRST_BLOCK + to,
+        image,
+        protect: false,
+        replacedCrcs: null,
+        again: false,
+      }]);
+      if (failed.size === 0) {
+        committer.release();
+        return events.relocated(from, to, image);
+      }
       events.exclude(to);
     }
   }
