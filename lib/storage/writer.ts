@@ -362,7 +362,7 @@ export class Writer {
     batch: Batch,
     failed: ReadonlyMap<number, unknown>,
   ): Promise<void> {
-    const { events, committer } = this.#options;
+    const { committer } = this.#options;
     const { started } = batch.events;
     const pending = committer.pending;
     if (pending !== null && started.has(pending.block - EVENT_FIRST_BLOCK)) {

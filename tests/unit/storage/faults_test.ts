@@ -311,7 +311,7 @@ Deno.test("a group of events that meets a bad block is there once and in order, 
             const cut = cutAt(start, device.steps, count);
             const acknowledged = device.steps.slice(0, count)
               .filter(({ kind }) => kind === "acknowledged").length;
-            for (let draw = 0; draw < 8; draw++) {
+            for (let draw = 0; draw < 4; draw++) {
               const fate = cut.pending.map(() =>
                 random.below(OUTCOMES + 1) - 1
               );
