@@ -6,6 +6,8 @@
  * @module
  */
 
+const FIRST_LINE_MS = performance.now();
+
 const VERSION = "0.1.0";
 
 const HELP = `spaceos-init ${VERSION}: PID 1 for small Linux VMs
@@ -87,7 +89,7 @@ function isContainer(): boolean {
 
 if (isInit(Deno.args)) {
   const { runInit } = await import("../../lib/init/run_init.ts");
-  await runInit();
+  await runInit(FIRST_LINE_MS);
 } else {
   Deno.exit(await main(Deno.args));
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { boottimeMs } from "../linux/clock.ts";
+import { handoverMs, readKernelLog } from "../linux/kernel_log.ts";
 import { boot } from "./boot.ts";
 import { ExceptionGuard } from "./exception_guard.ts";
 import { endMachine } from "./go_down.ts";
@@ -21,14 +22,16 @@ const GIVE_UP_MS = 10_000;
  * Runs the init: boots, supervises, and goes down. Resolves never: the machine
  * ends first.
  *
+ * @param firstLineMs When the program's first line ran, `performance.now()`.
  * @returns A promise that stays open.
  */
-export async function runInit(): Promise<never> {
+export async function runInit(firstLineMs: number): Promise<never> {
   const log = new Log({ nowMs: boottimeMs });
   const guard = new ExceptionGuard(log);
   try {
     const signals = new SignalQueue(log);
     const timeline = new Timeline();
+    noteBefore(timeline, firstLineMs);
     const booted = await boot({ log, timeline });
     const shell = new Shell(new LinuxMachine(log), log, timeline, booted);
     guard.onException = (text) => shell.internalError(text);
@@ -37,6 +40,31 @@ export async function runInit(): Promise<never> {
     await giveUp(log, error);
   }
   return await new Promise<never>(() => {});
+}
+
+/**
+ * What came before the boot's first phase: the kernel until it ran the init, the
+ * runtime until our first line, and the loading of our modules.
+ */
+function noteBefore(timeline: Timeline, firstLineMs: number): void {
+  const loadedMs = boottimeMs();
+  const firstMs = loadedMs - (performance.now() - firstLineMs);
+  let handedMs: number | null = null;
+  try {
+    handedMs = handoverMs(readKernelLog());
+  } catch {
+    // A container may not read it: then only our own share is known.
+  }
+  const phases: [string, number | null, number][] = [
+    ["kernel", handedMs === null ? null : 0, handedMs ?? 0],
+    ["runtime", handedMs, firstMs],
+    ["modules of the init", firstMs, loadedMs],
+  ];
+  for (const [name, startMs, endMs] of phases) {
+    if (startMs === null) continue;
+    timeline.begin(name, startMs);
+    timeline.end(name, endMs, "done");
+  }
 }
 
 /**

@@ -486,6 +486,7 @@ export class Shell {
   #ready(text: string): void {
     const nowMs = this.#machine.boottimeMs();
     this.#timeline.end("services", nowMs, "done");
+    this.#log.debug(`boot: ${this.#timeline.summary()}`);
     this.#log.info(`READY after ${seconds(nowMs)}: ${text}`);
     this.#records.write("READY", EventSeverity.INFO, text);
   }

@@ -65,6 +65,14 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  klogctl: {
+    parameters: [
+      "i32", // int type
+      "buffer", // char *bufp
+      "i32", // int len
+    ],
+    result: "i32",
+  },
   preadAsync: {
     name: "pread",
     nonblocking: true,
