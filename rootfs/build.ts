@@ -406,6 +406,7 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
     outFolder,
     NEEDED_BYTES + (options.oci ? NEEDED_FOR_OCI_BYTES : 0),
     "the image",
+    "name a folder of a larger disk in --out",
   );
   const workshop = await Deno.makeTempDir({
     dir: outFolder,

@@ -68,12 +68,14 @@ export async function fileDigest(
  * @param folder an existing folder
  * @param neededBytes how much the next step needs
  * @param purpose what it is for
+ * @param otherwise what else than freeing space would help
  * @throws {ToolchainError} when there is less
  */
 export async function requireSpace(
   folder: string,
   neededBytes: number,
   purpose: string,
+  otherwise = "set XDG_CACHE_HOME to a larger disk",
 ): Promise<void> {
   const result = await run(["df", "-Pk", folder]);
   const available = result.stdout.trim().split("\n").at(-1)?.split(/\s+/)[3];
@@ -84,9 +86,7 @@ export async function requireSpace(
       `${folder} has ${
         formatSize(availableBytes)
       } free, but ${purpose} needs ` +
-        `${
-          formatSize(neededBytes)
-        }: free some space, or set XDG_CACHE_HOME to a larger disk`,
+        `${formatSize(neededBytes)}: free some space, or ${otherwise}`,
     );
   }
 }

@@ -158,8 +158,12 @@ export async function prepareCompiler(
       );
     }
   }
+  // What the init may do depends on its runtime: all images have the tested one.
+  const npx = ["npx", "-y", `deno@${DENO_VERSION}`] as const;
   if (environment.network === "open") {
-    return { argv: [Deno.execPath()], variables: {}, identity: `deno ${own}` };
+    return own === DENO_VERSION || !commandExists("npx")
+      ? { argv: [Deno.execPath()], variables: {}, identity: `deno ${own}` }
+      : { argv: npx, variables: {}, identity: `deno ${DENO_VERSION}` };
   }
   requireMachine();
   const folder = cacheFolder();
@@ -170,9 +174,7 @@ export async function prepareCompiler(
   }, folder);
   return {
     // The runtime and the compiler must be of one version.
-    argv: own === DENO_VERSION
-      ? [Deno.execPath()]
-      : ["npx", "-y", `deno@${DENO_VERSION}`],
+    argv: own === DENO_VERSION ? [Deno.execPath()] : npx,
     variables: { DENORT_BIN: denort },
     identity: `deno ${DENO_VERSION} with denort ${DENORT_SHA256}`,
   };

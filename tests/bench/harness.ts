@@ -191,9 +191,9 @@ export function render(result: ComparisonResult): string {
   ) {
     const verdict = reached ? "reached" : "not reached";
     lines.push(
-      `  target: ${contender} at least ${atLeast} x ${result.baseline}: ${verdict} (${
-        ratio.toFixed(2)
-      })`,
+      `  target: ${contender} at least ${
+        atLeast.toFixed(2)
+      } x ${result.baseline}: ${verdict} (${ratio.toFixed(2)})`,
     );
     if (reason !== undefined) lines.push(`    ${reason}`);
   }

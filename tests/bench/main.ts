@@ -3,9 +3,10 @@
  * contains one of the arguments. Each exports `comparisons`, an array of
  * comparisons or a function that makes one, `run`, for what is not a
  * comparison of programs in this process, or `observe`, for figures that are
- * looked at by themselves. `--json FILE` also writes the results.
+ * looked at by themselves. `--json FILE` also writes the results, and `--report`
+ * writes the comparisons for the README, as tests/bench/results.md and .svg.
  *
- * Usage: deno task bench [--json FILE] [NAME...]
+ * Usage: deno task bench [--json FILE] [--report] [NAME...]
  *
  * @module
  */
@@ -19,6 +20,7 @@ import {
   render,
   renderObservation,
 } from "./harness.ts";
+import { reportPlot, reportTable } from "./report.ts";
 
 /** What a benchmark file exports. */
 interface BenchmarkModule {
@@ -29,7 +31,41 @@ interface BenchmarkModule {
   readonly observe?: () => AsyncIterable<Observation>;
 }
 
-const options = parseArgs(Deno.args, { string: ["json"] });
+const HELP = `Measures side by side with peers, as ratios.
+
+Usage: deno task bench [--json FILE] [--report] [NAME...]
+
+Without NAME, everything is measured: about a quarter of an hour. Peers that
+this machine lacks are fetched from Debian.
+
+  --json FILE  also write the results
+  --report     also write tests/bench/results.md and results.svg for the README
+  --help       this text
+
+Exit status: 0 done, also where a target was missed; 2 wrong usage.`;
+
+const unknown: string[] = [];
+const options = parseArgs(Deno.args, {
+  string: ["json"],
+  boolean: ["report", "help"],
+  alias: { help: "h" },
+  unknown: (argument: string): boolean => {
+    if (argument.startsWith("-")) unknown.push(argument);
+    return true;
+  },
+});
+if (options.help) {
+  console.log(HELP);
+  Deno.exit(0);
+}
+if (unknown[0] !== undefined || options.json === "") {
+  console.error(
+    `bench: met ${
+      unknown[0] ?? "--json without a file"
+    }; see deno task bench --help`,
+  );
+  Deno.exit(2);
+}
 const wanted = options._.map(String);
 const folder = new URL(".", import.meta.url);
 const names: string[] = [];
@@ -77,6 +113,17 @@ console.log(
     ? "every target was reached"
     : `targets that were not reached:\n  ${missed.join("\n  ")}`,
 );
+if (options.report) {
+  const compared = results.filter((result) => "results" in result);
+  await Deno.writeTextFile(
+    new URL("results.md", folder),
+    reportTable(compared),
+  );
+  await Deno.writeTextFile(
+    new URL("results.svg", folder),
+    reportPlot(compared),
+  );
+}
 if (options.json !== undefined) {
   await Deno.writeTextFile(options.json, JSON.stringify(results, null, 2));
 }

@@ -1,6 +1,7 @@
 /** The permissions of the executable, tried one by one with a real runtime. */
 import { assertEquals } from "@std/assert";
 import { INIT_PERMISSIONS } from "../../../rootfs/compile.ts";
+import { DENO_VERSION } from "../../../rootfs/toolchain/environment.ts";
 
 /** What is tried, and whether the init may do it. */
 const ATTEMPTS: readonly (readonly [
@@ -35,28 +36,38 @@ const ATTEMPTS: readonly (readonly [
   ["import", false, `await import("https://example.com/x.ts")`],
 ];
 
-Deno.test("the executable's permissions allow what an init needs and nothing else", async () => {
-  const lines = ATTEMPTS.map(([name, , attempt]) =>
-    `try { ${attempt}; console.log(${JSON.stringify(name)}, "allowed"); }
+// The executable is made with this runtime. Others draw the lines elsewhere:
+// 2.9 refuses to list /proc and /sys, and lets a process signal itself.
+const ignore = Deno.version.deno !== DENO_VERSION;
+
+Deno.test(
+  "the executable's permissions allow what an init needs and nothing else",
+  {
+    ignore,
+  },
+  async () => {
+    const lines = ATTEMPTS.map(([name, , attempt]) =>
+      `try { ${attempt}; console.log(${JSON.stringify(name)}, "allowed"); }
      catch (error) {
        const isDenied = /permission|requires .* access/i.test(String(error));
        console.log(${
-      JSON.stringify(name)
-    }, isDenied ? "denied" : String(error));
+        JSON.stringify(name)
+      }, isDenied ? "denied" : String(error));
      }`
-  );
-  const path = Deno.makeTempFileSync({ suffix: ".mjs" });
-  Deno.writeTextFileSync(path, `${lines.join("\n")}\nDeno.exit(0);\n`);
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-config", "--no-lock", ...INIT_PERMISSIONS, path],
-    stdin: "null",
-  }).output();
-  Deno.removeSync(path);
-  assertEquals(
-    new TextDecoder().decode(stdout).trim().split("\n"),
-    ATTEMPTS.map(([name, isAllowed]) =>
-      `${name} ${isAllowed ? "allowed" : "denied"}`
-    ),
-    new TextDecoder().decode(stderr),
-  );
-});
+    );
+    const path = Deno.makeTempFileSync({ suffix: ".mjs" });
+    Deno.writeTextFileSync(path, `${lines.join("\n")}\nDeno.exit(0);\n`);
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-config", "--no-lock", ...INIT_PERMISSIONS, path],
+      stdin: "null",
+    }).output();
+    Deno.removeSync(path);
+    assertEquals(
+      new TextDecoder().decode(stdout).trim().split("\n"),
+      ATTEMPTS.map(([name, isAllowed]) =>
+        `${name} ${isAllowed ? "allowed" : "denied"}`
+      ),
+      new TextDecoder().decode(stderr),
+    );
+  },
+);

@@ -1,0 +1,122 @@
+/**
+ * What a run of the benchmarks gave, for the README: a table in Markdown, and a
+ * plot as SVG, with one row for each comparison and one dot for each contender
+ * on a logarithmic scale of the ratio to the baseline. Imports the harness's
+ * types.
+ *
+ * @module
+ */
+
+import type { ComparisonResult } from "./harness.ts";
+
+/** The plot's measures, in pixels. */
+const WIDTH = 900;
+const LABEL_WIDTH = 400;
+const ROW_HEIGHT = 22;
+const MARGIN = 40;
+
+/** One colour for the baseline, the others in turn. */
+const BASELINE_COLOUR = "#888888";
+const COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e"];
+
+/** A time for people: `3.2 ms`. */
+export function timeText(ns: number): string {
+  const units = ["ns", "us", "ms", "s"];
+  let value = ns;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value.toPrecision(3)} ${units[unit]}`;
+}
+
+/**
+ * The results as a table.
+ *
+ * @param results what the benchmarks gave
+ * @returns Markdown, one row for each contender
+ */
+export function reportTable(results: readonly ComparisonResult[]): string {
+  const rows = results.flatMap(({ title, results: contenders, targets }) =>
+    contenders.map(({ name, medianNs, ratio }, index) => {
+      const target = targets.find(({ contender }) => contender === name);
+      const judged = target === undefined
+        ? ""
+        : `${target.reached ? "reached" : "missed"}: ${
+          target.atLeast.toFixed(2)
+        } x`;
+      return `| ${index === 0 ? title : ""} | ${name} | ${
+        timeText(medianNs)
+      } | ${ratio.toFixed(2)} x | ${judged} |\n`;
+    })
+  );
+  return `<!-- deno-fmt-ignore-file -->\n\n| work | contender | median | as fast as the baseline | target |\n|---|---|---|---|---|\n${
+    rows.join("")
+  }`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
+    .replaceAll('"', "&quot;");
+}
+
+/**
+ * The results as a plot.
+ *
+ * @param results what the benchmarks gave
+ * @returns an SVG document
+ */
+export function reportPlot(results: readonly ComparisonResult[]): string {
+  const ratios = results.flatMap((result) =>
+    result.results.map(({ ratio }) => ratio).filter((ratio) => ratio > 0)
+  );
+  const low = Math.floor(Math.log10(Math.min(1, ...ratios)));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(1, ...ratios))));
+  const x = (ratio: number): number =>
+    LABEL_WIDTH + (WIDTH - LABEL_WIDTH - MARGIN) *
+      (Math.log10(ratio) - low) / (high - low);
+  const height = 2 * MARGIN + ROW_HEIGHT * results.length;
+  const parts: string[] = [];
+  for (let power = low; power <= high; power++) {
+    const at = x(10 ** power).toFixed(1);
+    parts.push(
+      `<line x1="${at}" y1="${MARGIN - 10}" x2="${at}" y2="${
+        height - MARGIN
+      }" stroke="${power === 0 ? "#444444" : "#dddddd"}"/>`,
+      `<text x="${at}" y="${MARGIN - 16}" text-anchor="middle">${
+        10 ** power
+      } x</text>`,
+    );
+  }
+  results.forEach((result, row) => {
+    const y = MARGIN + ROW_HEIGHT * (row + 0.5);
+    parts.push(
+      `<text x="${LABEL_WIDTH - 12}" y="${y + 4}" text-anchor="end">${
+        escaped(result.title)
+      }</text>`,
+    );
+    let colour = 0;
+    for (const { name, ratio } of result.results) {
+      const fill = name === result.baseline
+        ? BASELINE_COLOUR
+        : COLOURS[colour++ % COLOURS.length];
+      if (!(ratio > 0)) continue;
+      parts.push(
+        `<circle cx="${
+          x(ratio).toFixed(1)
+        }" cy="${y}" r="5" fill="${fill}"><title>${escaped(name)}: ${
+          ratio.toFixed(2)
+        } x</title></circle>`,
+      );
+    }
+  });
+  parts.push(
+    `<text x="${LABEL_WIDTH}" y="${
+      height - 14
+    }">times as fast as the baseline (grey); right is better</text>`,
+  );
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">\n<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>\n${
+    parts.join("\n")
+  }\n</svg>\n`;
+}
