@@ -39,6 +39,10 @@ export const GENERATED_PARTS: Readonly<Record<string, () => string>> = {
   configuration: definitionReference,
   events,
   parameters: formatParameterTable,
+  // Written by `deno task bench --report`.
+  figures: () =>
+    Deno.readTextFileSync(`${REPOSITORY}/tests/bench/results.md`)
+      .replace(/^<!--.*-->\n\n/, ""),
   superblock: () =>
     `\`\`\`text\n${drawLayout(superblockLayout.describe())}\n\`\`\`\n`,
 };
