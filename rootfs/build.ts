@@ -346,11 +346,11 @@ function ociImages(
   ], timeSeconds);
 }
 
-function manifestFiles(
+async function manifestFiles(
   commandLine: string,
   kernelPath: string,
   bzImage: Uint8Array,
-): Record<string, Uint8Array> {
+): Promise<Record<string, Uint8Array>> {
   const machine: MachineDescription = {
     ...DESCRIBED_MACHINE,
     bootImage: bootImageName(),
@@ -361,7 +361,7 @@ function manifestFiles(
     "kubevirt.yaml": encoder.encode(kubevirtManifest(machine)),
     "nomad.hcl": encoder.encode(nomadJob(machine)),
     "firecracker.json": encoder.encode(firecrackerConfiguration(machine)),
-    "spaceos-vmlinux": unpackKernel(kernelPath, bzImage),
+    "spaceos-vmlinux": await unpackKernel(kernelPath, bzImage),
   };
 }
 
@@ -469,7 +469,10 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
       );
     }
     if (options.manifests) {
-      Object.assign(outputs, manifestFiles(commandLine, kernel.path, bzImage));
+      Object.assign(
+        outputs,
+        await manifestFiles(commandLine, kernel.path, bzImage),
+      );
     }
     const digests: Record<string, string> = {};
     for (const [name, bytes] of Object.entries(outputs)) {

@@ -5,7 +5,8 @@
  * for gzip.
  */
 import { gunzipSync } from "node:zlib";
-import { runFilter } from "./toolchain/command.ts";
+import { installPackage } from "./toolchain/apt.ts";
+import { commandExists, runFilter } from "./toolchain/command.ts";
 import { ToolchainError } from "./toolchain/report.ts";
 
 /** The offset of the header's fields, from the start of the file. */
@@ -76,16 +77,19 @@ export function kernelVersionText(path: string, bytes: Uint8Array): string {
   return text.split("\0")[0] ?? "";
 }
 
-/** How a payload may be packed: its first bytes, and what unpacks it. */
+/**
+ * How a payload may be packed: its first bytes, and the Debian package of the
+ * program that unpacks it, which has the packing's name. Debian 12 takes lz4.
+ */
 const PACKINGS: readonly {
   readonly name: string;
   readonly magic: readonly number[];
-  readonly command?: readonly [string, ...string[]];
+  readonly packageName?: string;
 }[] = [
   { name: "gzip", magic: [0x1f, 0x8b] },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a], command: ["xz", "-dc"] },
-  { name: "zstd", magic: [0x28, 0xb5, 0x2f], command: ["zstd", "-dc"] },
-  { name: "lz4", magic: [0x02, 0x21, 0x4c], command: ["lz4", "-dc"] },
+  { name: "xz", magic: [0xfd, 0x37, 0x7a], packageName: "xz-utils" },
+  { name: "zstd", magic: [0x28, 0xb5, 0x2f], packageName: "zstd" },
+  { name: "lz4", magic: [0x02, 0x21, 0x4c], packageName: "lz4" },
 ];
 
 /**
@@ -94,9 +98,12 @@ const PACKINGS: readonly {
  * @param path the file, for messages
  * @param bytes its content
  * @returns the kernel as an ELF file
- * @throws {ToolchainError} when it is damaged, or its packer is not on this machine
+ * @throws {ToolchainError} when it is damaged, or its packer cannot be had
  */
-export function unpackKernel(path: string, bytes: Uint8Array): Uint8Array {
+export async function unpackKernel(
+  path: string,
+  bytes: Uint8Array,
+): Promise<Uint8Array> {
   const header = view(path, bytes);
   const protocol = header.getUint16(OFFSETS.protocol, true);
   const start = (1 + (bytes[OFFSETS.setupSectors] || 4)) * 512 +
@@ -119,9 +126,13 @@ export function unpackKernel(path: string, bytes: Uint8Array): Uint8Array {
       }`,
     );
   }
-  const unpacked = packing.command === undefined
+  const { name, packageName } = packing;
+  if (packageName !== undefined && !commandExists(name)) {
+    await installPackage(packageName, `install ${name} by hand`);
+  }
+  const unpacked = packageName === undefined
     ? gunzipSync(payload)
-    : runFilter(packing.command, payload);
+    : runFilter([name, "-dc"], payload);
   if (unpacked[0] !== 0x7f || unpacked[1] !== 0x45) {
     throw new ToolchainError(`${path} holds no ELF file in its payload`);
   }
