@@ -27,8 +27,11 @@ import {
 } from "./frame_queue.ts";
 import { beginsFrame, Framer } from "./framer.ts";
 
-/** Reads in one go; then the other descriptors have their turn. */
-const READ_BATCH = 16;
+/**
+ * What is read in one turn; then everybody else has his. Few, since each bad
+ * frame costs an answer: a flood must not keep the answers of the disk waiting.
+ */
+const TURN_BYTES = 4096;
 
 /** A read gets no more from a port: QEMU hands over this much at once. */
 const READ_BUFFER_BYTES = 4096;
@@ -257,8 +260,8 @@ export class HostLink {
     hasHungUp: boolean,
     isForced: boolean,
   ): "empty" | "more" | "stalled" {
-    for (let reads = 0; reads < READ_BATCH; reads++) {
-      const isFirst = isForced && reads === 0;
+    for (let bytes = 0; bytes < TURN_BYTES;) {
+      const isFirst = isForced && bytes === 0;
       if (!hasHungUp && !isFirst && !this.#hasErrorRoom()) return "stalled";
       const count = this.#read();
       if (count === null) return "empty";
@@ -266,6 +269,7 @@ export class HostLink {
         this.#hangUp();
         return "empty";
       }
+      bytes += count;
       const piece = this.#buffer.subarray(0, count);
       if (this.#framer.pendingBytes > 0 && beginsFrame(piece)) {
         this.#framer.reset();
@@ -276,7 +280,7 @@ export class HostLink {
       });
       if (this.#isClosed) return "empty";
     }
-    return "more";
+    return hasHungUp || this.#hasErrorRoom() ? "more" : "stalled";
   }
 
   /** Frames that wait, in all lanes. */

@@ -14,7 +14,10 @@ import { toHex } from "../wire/hex.ts";
 export const PEER_FRAME_BURST = 16;
 
 /** How long it takes until one more is recorded, in milliseconds. */
-export const PEER_FRAME_INTERVAL_MS = 1_000;
+export const PEER_FRAME_INTERVAL_MS = 10_000;
+
+/** How often it is said how many were not recorded, at most, in milliseconds. */
+export const PEER_DROP_NOTICE_MS = 60_000;
 
 const TYPE_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(FrameType).map(([name, type]) => [type, name]),
@@ -57,14 +60,15 @@ export function peerFrameText(frame: Frame): string {
  * const limit = new PeerLimit();
  * for (let frame = 0; frame < PEER_FRAME_BURST; frame++) limit.admit(0);
  * assertEquals(limit.admit(0), false);
- * assertEquals(limit.takeDropped(), 1);
- * assertEquals(limit.admit(1_000), true);
+ * assertEquals(limit.takeDropped(0), 1);
+ * assertEquals(limit.admit(10_000), true);
  * ```
  */
 export class PeerLimit {
   #left = PEER_FRAME_BURST;
   #sinceMs = 0;
   #droppedFrames = 0;
+  #noticeMs = -Infinity;
 
   /**
    * Takes a frame.
@@ -87,12 +91,17 @@ export class PeerLimit {
   }
 
   /**
-   * Frames that were not recorded since the last time.
+   * Frames that were not recorded since the last time, when it is time to say so.
    *
-   * @returns Their number, which begins anew.
+   * @param nowMs CLOCK_BOOTTIME, milliseconds.
+   * @returns Their number, which begins anew; 0 too soon after the last time.
    */
-  takeDropped(): number {
+  takeDropped(nowMs: number): number {
     const droppedFrames = this.#droppedFrames;
+    if (droppedFrames === 0 || nowMs < this.#noticeMs + PEER_DROP_NOTICE_MS) {
+      return 0;
+    }
+    this.#noticeMs = nowMs;
     this.#droppedFrames = 0;
     return droppedFrames;
   }

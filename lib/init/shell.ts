@@ -593,7 +593,9 @@ export class Shell {
       const text = `${lines} lines, the console is too slow`;
       this.#records.write("LOG_LINES_DROPPED", EventSeverity.WARNING, text);
     }
-    const frames = this.#peerLimit.takeDropped();
+    const frames = this.#peerLimit.takeDropped(
+      this.#machine.boottimeMs(),
+    );
     if (frames > 0) this.#record("PEER_FRAMES_DROPPED", `${frames} frames`);
   }
 

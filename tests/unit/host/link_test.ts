@@ -204,7 +204,7 @@ Deno.test("HostLink reads a bounded piece at a time, and asks for the rest", () 
     port.pieces.push(new Uint8Array(4096));
   }
   port.poll();
-  assertEquals([frames, port.rearmed], [256, 1]);
+  assertEquals([frames, port.rearmed], [16, 1]);
 });
 
 Deno.test("HostLink answers each frame of a host that reads, and goes on slowly with one that does not", async () => {
@@ -219,6 +219,7 @@ Deno.test("HostLink answers each frame of a host that reads, and goes on slowly 
   for (let index = 0; index < 20; index++) {
     port.pieces.push(new Uint8Array(4096));
   }
+  while (frames < owed) port.poll();
   port.poll();
   assertEquals(frames, owed);
   assertEquals(link.counters.framesDropped, 0);
@@ -247,7 +248,7 @@ Deno.test("HostLink sends the answers to what it read at once in few writes", ()
     for (let at = 0; at < 8; at++) chunk.set(frame(index + at), 256 * at);
     port.pieces.push(chunk);
   }
-  port.poll();
+  while (port.pieces.length > 0) port.poll();
   assertEquals(port.written.map(({ length }) => length), [
     16 * 256,
     16 * 256,
