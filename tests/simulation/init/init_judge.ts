@@ -21,7 +21,7 @@ import {
   type SupervisorState,
 } from "../../../lib/supervisor/supervisor.ts";
 import { check } from "../supervisor/invariants.ts";
-import type { InitScenario } from "./scenario.ts";
+import { type InitScenario, isDiskWell } from "./scenario.ts";
 import type { StorageJudge } from "./storage_judge.ts";
 import type { VirtualDisk } from "./virtual_disk.ts";
 
@@ -209,6 +209,12 @@ export class InitJudge {
           `stage ${effect.stage} does not follow ${this.#stage}`,
         );
         this.#stage = effect.stage;
+        const overrun = this.#state?.shutdown?.overrun ?? [];
+        check(
+          !overrun.includes("storage") || this.#stalledMs > 0 ||
+            !isDiskWell(this.#parts.scenario),
+          "a disk that is well is closed in its time",
+        );
         return mode;
       }
       case "service":

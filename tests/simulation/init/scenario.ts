@@ -114,6 +114,20 @@ const HEALTH_INTERVAL_ID = 0xFFFF_0010;
 /** How long a calm end is watched, in milliseconds. */
 export const CALM_MS = 70_000;
 
+/** What keeps a disk from storing what it should. */
+const DISK_FAULTS: readonly InitOperation["kind"][] = [
+  "disk-hangs",
+  "bad-sector",
+  "flush-fails",
+];
+
+/** Whether nothing ever happens to the disk but a cut of its power. */
+export function isDiskWell({ boots }: InitScenario): boolean {
+  return boots.every(({ operations }) =>
+    operations.every(({ operation }) => !DISK_FAULTS.includes(operation.kind))
+  );
+}
+
 /** Draws a scenario. */
 export function drawInitScenario(seed: number): InitScenario {
   const random = new Random(seed, 11);

@@ -27,6 +27,7 @@ import {
   type HostFrame,
   type InitOperation,
   type InitScenario,
+  isDiskWell,
 } from "./scenario.ts";
 import { recordKey, StorageJudge } from "./storage_judge.ts";
 import { VirtualDisk } from "./virtual_disk.ts";
@@ -40,13 +41,6 @@ import {
 
 /** How long a boot takes at most until its services are asked for. */
 const BOOT_BOUND_MS = 30_000;
-
-/** What keeps a disk from storing what it should. */
-const FAULTS: readonly InitOperation["kind"][] = [
-  "disk-hangs",
-  "bad-sector",
-  "flush-fails",
-];
 
 /** How long after its end was asked for a machine is given, in milliseconds. */
 const END_LIMIT_MS = 600_000;
@@ -315,9 +309,7 @@ class Simulation {
       this.#failedBoots?.includes(failed) !== false,
       `${failed} failed boots are counted, expected one of ${this.#failedBoots}`,
     );
-    const isWell = this.#scenario.boots.every(({ operations }) =>
-      operations.every(({ operation }) => !FAULTS.includes(operation.kind))
-    );
+    const isWell = isDiskWell(this.#scenario);
     const isOrderly = ended !== null && ended !== "watchdog";
     const next = judge.isHealthy ? 0 : judge.isWithdrawn ? failed : failed + 1;
     const isSettled = isWell && judge.isCounted && !judge.isForgiven &&
