@@ -121,13 +121,16 @@ export function setupSignals(options: SignalOptions = {}): SignalHandling {
   };
   const storm = new ExitStorm();
   let hearAgain: (() => void) | undefined;
+  let pauseTimer: ReturnType<typeof setTimeout> | undefined;
   const onChild = (): void => {
+    // What was put off to a later turn may come after the end.
+    if (disposed) return;
     const count = reapBatch();
     notice("SIGCHLD");
     const isStorm = storm.note(count, boottimeMs());
     if (!isStorm || hearAgain !== undefined || disposed) return;
     hearAgain = muteChildSignal();
-    setTimeout(() => {
+    pauseTimer = setTimeout(() => {
       hearAgain?.();
       hearAgain = undefined;
       // Nobody told of those that ended meanwhile.
@@ -138,6 +141,7 @@ export function setupSignals(options: SignalOptions = {}): SignalHandling {
   const installed: [Deno.Signal, () => void][] = [];
   const dispose = (): void => {
     disposed = true;
+    clearTimeout(pauseTimer);
     hearAgain?.();
     hearAgain = undefined;
     for (const [name, listener] of installed.splice(0)) {
