@@ -112,25 +112,30 @@ export function setupSignals(options: SignalOptions = {}): SignalHandling {
       tell(options.onError, error);
     }
   };
+  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const later = (action: () => void, delayMs: number): void => {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      action();
+    }, delayMs);
+    timers.add(timer);
+  };
   const reapBatch = (): number => {
     const count = reapChildren(REAP_BATCH);
     // More than one batch goes on in a later turn, so that timers, frames and
     // services get theirs in a storm of orphans.
-    if (count === REAP_BATCH && !disposed) setTimeout(onChild, 0);
+    if (count === REAP_BATCH && !disposed) later(onChild, 0);
     return count;
   };
   const storm = new ExitStorm();
   let hearAgain: (() => void) | undefined;
-  let pauseTimer: ReturnType<typeof setTimeout> | undefined;
   const onChild = (): void => {
-    // What was put off to a later turn may come after the end.
-    if (disposed) return;
     const count = reapBatch();
     notice("SIGCHLD");
     const isStorm = storm.note(count, boottimeMs());
     if (!isStorm || hearAgain !== undefined || disposed) return;
     hearAgain = muteChildSignal();
-    pauseTimer = setTimeout(() => {
+    later(() => {
       hearAgain?.();
       hearAgain = undefined;
       // Nobody told of those that ended meanwhile.
@@ -141,7 +146,8 @@ export function setupSignals(options: SignalOptions = {}): SignalHandling {
   const installed: [Deno.Signal, () => void][] = [];
   const dispose = (): void => {
     disposed = true;
-    clearTimeout(pauseTimer);
+    for (const timer of timers) clearTimeout(timer);
+    timers.clear();
     hearAgain?.();
     hearAgain = undefined;
     for (const [name, listener] of installed.splice(0)) {
