@@ -44,6 +44,12 @@ const PARAMETER_FRAMES = 2;
 /** The frames of all parameters: 32 stored ones, and the init's own. */
 const ALL_PARAMETERS_FRAMES = 128;
 
+/**
+ * The most frames that may be kept for answers that the disk gives, so that
+ * what is answered at once is answered also while many of those are owed.
+ */
+const DEFERRED_FRAMES = 512;
+
 /** Lines of the log leave this much room for events and HEALTH. */
 const LOG_ROOM_FRAMES = 128;
 
@@ -303,7 +309,10 @@ export class HostSession {
   /** Keeps room for an answer, or says HOST_BUSY. */
   #keep(frame: Frame, frames: number, isUrgent = false): Ticket | null {
     const room = (this.#link?.room("answer") ?? 0) - this.#keptFrames;
-    if (frames > room && !isUrgent) {
+    // Between two turns only those of the disk are kept.
+    const isDeferred = frame.type === FrameType.PRM_SET || frames > 1;
+    const isTooMuch = isDeferred && this.#keptFrames + frames > DEFERRED_FRAMES;
+    if ((frames > room || isTooMuch) && !isUrgent) {
       this.#refuse(frame, FrameErrorCode.HOST_BUSY);
       return null;
     }
