@@ -172,12 +172,6 @@ export const MUTATIONS: readonly Mutation[] = [
     to: "",
   },
   {
-    name: "the volume is not closed at the end",
-    file: SHELL,
-    from: "await this.#booted.found.volume?.close();",
-    to: "",
-  },
-  {
     name: "a missed start is never noticed",
     file: "lib/supervisor/service.ts",
     from:
@@ -206,9 +200,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the journal is skipped for a block that holds others' records",
     file: "lib/storage/committer.ts",
-    from:
-      "        else if (other.protect) putOff(other);\n        else writes.push(other);",
-    to: "        else writes.push(other);",
+    from: "writes.push({ block: journalBlock, image: encodeJournal(entry) });",
+    to: "writes.push({ block, image });",
   },
   {
     name: "a journal that is ahead is not restored",
