@@ -15,9 +15,10 @@ import { repairVolume } from "../../lib/storage/repair.ts";
 import { parseUuid } from "../../lib/wire/uuid.ts";
 import type { SuperblockInput } from "../../lib/wire/superblock.ts";
 import type { Command } from "./command.ts";
-import { ExitCode, usageError } from "./exit_code.ts";
-import { type Arguments, quote } from "./options.ts";
-import { type Colour, type Output, printable } from "./output.ts";
+import { usageError } from "../command_line/error.ts";
+import { ExitCode } from "./exit_code.ts";
+import { type Arguments, quote } from "../command_line/options.ts";
+import { type Colour, type Output, printable } from "../command_line/output.ts";
 import { openTarget, TARGET_OPTIONS } from "./target.ts";
 
 const EXIT_OF: Readonly<Record<Verdict, ExitCode>> = {

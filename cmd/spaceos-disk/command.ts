@@ -5,8 +5,8 @@
  */
 
 import type { ExitCode } from "./exit_code.ts";
-import type { Arguments, OptionTable } from "./options.ts";
-import type { Output } from "./output.ts";
+import type { Arguments, OptionTable } from "../command_line/options.ts";
+import type { Output } from "../command_line/output.ts";
 
 /** A subcommand. */
 export interface Command {

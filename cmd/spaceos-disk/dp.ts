@@ -7,8 +7,9 @@
 import type { DataProduct } from "../../lib/storage/descriptor.ts";
 import { hexNumber } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
-import { ExitCode, usageError } from "./exit_code.ts";
-import { printable } from "./output.ts";
+import { usageError } from "../command_line/error.ts";
+import { ExitCode } from "./exit_code.ts";
+import { printable } from "../command_line/output.ts";
 import { readInput } from "./param.ts";
 import { TARGET_OPTIONS, withVolume } from "./target.ts";
 

@@ -13,9 +13,15 @@ import { EventSeverity } from "../../lib/wire/event.ts";
 import { eventCodeName } from "../../lib/wire/event_code.ts";
 import { toHex } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
-import { ExitCode, usageError } from "./exit_code.ts";
-import { type Arguments, quote } from "./options.ts";
-import { type Colour, type Output, showBytes, textOf } from "./output.ts";
+import { usageError } from "../command_line/error.ts";
+import { ExitCode } from "./exit_code.ts";
+import { type Arguments, quote } from "../command_line/options.ts";
+import {
+  type Colour,
+  type Output,
+  showBytes,
+  textOf,
+} from "../command_line/output.ts";
 import { openTarget, TARGET_OPTIONS } from "./target.ts";
 
 /** How often a followed volume is looked at. */

@@ -1,9 +1,11 @@
 /**
- * How the command ends: its exit codes in one table, and the error that carries
- * one. Imports nothing.
+ * How the command ends: its exit codes in one table. Imports the error of a
+ * command line.
  *
  * @module
  */
+
+import { USAGE_EXIT_CODE } from "../command_line/error.ts";
 
 /** The exit codes, as `--help` lists them. */
 export const ExitCode = {
@@ -20,27 +22,8 @@ export const ExitCode = {
   /** It would harm data or a device that is in use. */
   REFUSED: 5,
   /** The command line is not understood. */
-  USAGE: 64,
+  USAGE: USAGE_EXIT_CODE,
 } as const;
 
 /** One of the exit codes. */
 export type ExitCode = typeof ExitCode[keyof typeof ExitCode];
-
-/** Ends the command with one line on standard error and an exit code. */
-export class CommandError extends Error {
-  /** Always `"CommandError"`. */
-  override readonly name = "CommandError";
-  /** What the process exits with. */
-  readonly exitCode: ExitCode;
-
-  /** Makes the error from its exit code and its line. */
-  constructor(exitCode: ExitCode, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-/** A command line that is not understood. */
-export function usageError(message: string): CommandError {
-  return new CommandError(ExitCode.USAGE, message);
-}

@@ -10,9 +10,10 @@ import type { BlockDevice } from "../../lib/storage/device.ts";
 import { describeContent, formatVolume } from "../../lib/storage/format.ts";
 import { formatUuid, parseUuid } from "../../lib/wire/uuid.ts";
 import type { Command } from "./command.ts";
-import { CommandError, ExitCode, usageError } from "./exit_code.ts";
-import { type Arguments, parseSize, quote } from "./options.ts";
-import { showSize } from "./output.ts";
+import { CommandError, usageError } from "../command_line/error.ts";
+import { ExitCode } from "./exit_code.ts";
+import { type Arguments, parseSize, quote } from "../command_line/options.ts";
+import { showSize } from "../command_line/output.ts";
 import { openTarget, TARGET_OPTIONS } from "./target.ts";
 
 const BLOCK_BYTES = 512;

@@ -10,7 +10,8 @@
 
 import { SystemError } from "../../lib/linux/error.ts";
 import { close, open, status, tryLock } from "../../lib/linux/file.ts";
-import { CommandError, ExitCode } from "./exit_code.ts";
+import { CommandError } from "../command_line/error.ts";
+import { ExitCode } from "./exit_code.ts";
 
 /** What keeps others off while it is held. */
 export interface Claim {

@@ -5,11 +5,9 @@
  * @module
  */
 
+import { columns, indent } from "../command_line/help_text.ts";
 import type { Command } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
-
-/** The program's version. */
-export const VERSION = "0.1.0";
 
 const EXIT_CODES: readonly (readonly [ExitCode, string])[] = [
   [ExitCode.OK, "done; check: the volume is clean; repair: nothing to do"],
@@ -94,14 +92,4 @@ SYNOPSIS
 
 OPTIONS
 ${columns(options)}`;
-}
-
-function columns(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
-    .join("\n");
-}
-
-function indent(text: string): string {
-  return text.split("\n").map((line) => `  ${line}`).join("\n");
 }

@@ -17,7 +17,7 @@ import {
 import { formatUuid } from "../../lib/wire/uuid.ts";
 import type { Command } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
-import { type Output, showSize } from "./output.ts";
+import { type Output, showSize } from "../command_line/output.ts";
 import { openTarget, TARGET_OPTIONS } from "./target.ts";
 
 /** What a look at an open volume found. */

@@ -13,12 +13,19 @@ import { check, repair } from "./check.ts";
 import type { Command } from "./command.ts";
 import { dpGet, dpList, dpPut } from "./dp.ts";
 import { events } from "./events.ts";
-import { CommandError, ExitCode, usageError } from "./exit_code.ts";
+import { CommandError } from "../command_line/error.ts";
+import { VERSION } from "../command_line/help_text.ts";
+import { ExitCode } from "./exit_code.ts";
 import { format } from "./format.ts";
-import { commandHelp, generalHelp, VERSION } from "./help.ts";
+import { commandHelp, generalHelp } from "./help.ts";
 import { inspect } from "./inspect.ts";
-import { type OptionTable, parseArguments, quote } from "./options.ts";
-import { Output } from "./output.ts";
+import { type OptionTable, parseArguments } from "../command_line/options.ts";
+import { Output } from "../command_line/output.ts";
+import {
+  findCommand,
+  groupHelp,
+  requireOperands,
+} from "../command_line/subcommand.ts";
 import { paramGet, paramList, paramSet } from "./param.ts";
 
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -39,9 +46,9 @@ const HELP: OptionTable = {
   help: { help: "print this help", letter: "h" },
 };
 
-async function run(args: readonly string[]): Promise<ExitCode> {
+async function run(args: readonly string[]): Promise<number> {
   const output = new Output();
-  const [first = "", second = "", ...further] = args;
+  const [first = ""] = args;
   if (["", "--help", "-h", "help"].includes(first)) {
     const text = generalHelp(COMMANDS);
     if (first !== "") output.line(text);
@@ -52,72 +59,24 @@ async function run(args: readonly string[]): Promise<ExitCode> {
     output.line(`spaceos-disk ${VERSION}`);
     return ExitCode.OK;
   }
-  const pair = `${first} ${second}`;
-  const name = Object.hasOwn(COMMANDS, pair) ? pair : first;
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) return unknownCommand(output, first, second);
+  const found = findCommand(COMMANDS, args);
+  if (found === undefined) {
+    output.line(groupHelp(COMMANDS, args, commandHelp));
+    return ExitCode.OK;
+  }
+  const { name, command } = found;
   const table = { ...command.options, ...HELP };
-  const own = name === pair ? further : args.slice(1);
-  const parsed = parseArguments(own, table);
+  const parsed = parseArguments(found.args, table);
   if (parsed.has("help")) {
     output.line(commandHelp(name, { ...command, options: table }));
     return ExitCode.OK;
   }
-  requireOperands(name, command, parsed.operands);
+  requireOperands(name, command.operands, parsed.operands);
   return await command.run(parsed, output);
 }
 
-/** `param --help` shows the help of its parts; all else is an error. */
-function unknownCommand(
-  output: Output,
-  first: string,
-  second: string,
-): ExitCode {
-  const parts = Object.keys(COMMANDS).filter((name) =>
-    name.startsWith(`${first} `)
-  );
-  if (parts.length === 0) {
-    throw usageError(
-      `unknown command ${quote(first)}, expected one of: ${
-        Object.keys(COMMANDS).join(", ")
-      }`,
-    );
-  }
-  if (second === "--help" || second === "-h") {
-    const entries = parts.flatMap((name) => {
-      const command = COMMANDS[name];
-      return command === undefined ? [] : [commandHelp(name, command)];
-    });
-    output.line(entries.join("\n\n"));
-    return ExitCode.OK;
-  }
-  throw usageError(
-    `${first} is followed by ${quote(second)}, expected one of: ${
-      parts.map((name) => name.slice(first.length + 1)).join(", ")
-    }`,
-  );
-}
-
-function requireOperands(
-  name: string,
-  command: Command,
-  operands: readonly string[],
-): void {
-  const needed = command.operands.filter((operand) => !operand.startsWith("["));
-  const missing = needed[operands.length];
-  if (missing !== undefined) throw usageError(`${name}: ${missing} is missing`);
-  const extra = operands[command.operands.length];
-  if (extra !== undefined) {
-    throw usageError(
-      `${name}: ${quote(extra)} is too much, expected ${
-        command.operands.join(" ")
-      }`,
-    );
-  }
-}
-
 /** The exit code of an error, if it is one that a user can do something about. */
-function exitCodeOf(error: unknown): ExitCode | undefined {
+function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof StorageError) {
     if (error.code === "ENOENT") return ExitCode.NOT_FOUND;
@@ -130,7 +89,7 @@ function exitCodeOf(error: unknown): ExitCode | undefined {
   return isSystem ? ExitCode.FAILED : undefined;
 }
 
-async function main(): Promise<ExitCode> {
+async function main(): Promise<number> {
   try {
     return await run(Deno.args);
   } catch (error) {

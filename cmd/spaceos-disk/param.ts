@@ -7,9 +7,14 @@
 import type { ParameterEntry } from "../../lib/wire/parameter.ts";
 import { fromHex, toHex } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
-import { CommandError, ExitCode, usageError } from "./exit_code.ts";
-import { type Arguments, parseInteger, quote } from "./options.ts";
-import { type Output, showBytes, textOf } from "./output.ts";
+import { CommandError, usageError } from "../command_line/error.ts";
+import { ExitCode } from "./exit_code.ts";
+import {
+  type Arguments,
+  parseInteger,
+  quote,
+} from "../command_line/options.ts";
+import { type Output, showBytes, textOf } from "../command_line/output.ts";
 import { TARGET_OPTIONS, withVolume } from "./target.ts";
 
 const MAXIMUM_ID = 0xFFFFFFFF;

@@ -19,10 +19,11 @@ import {
   openFileDevice,
 } from "../../lib/storage/file_device.ts";
 import { openVolume, type Volume } from "../../lib/storage/volume.ts";
-import { CommandError, ExitCode } from "./exit_code.ts";
+import { CommandError } from "../command_line/error.ts";
+import { ExitCode } from "./exit_code.ts";
 import { type GptPartition, readGpt } from "./gpt.ts";
 import { claimForWriting } from "./guard.ts";
-import type { Arguments, OptionTable } from "./options.ts";
+import type { Arguments, OptionTable } from "../command_line/options.ts";
 
 /** The options of every command that works on a volume. */
 export const TARGET_OPTIONS: OptionTable = {

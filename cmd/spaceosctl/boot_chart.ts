@@ -4,8 +4,8 @@
  * @module
  */
 
-import { usageError } from "../spaceos-disk/exit_code.ts";
-import { printable } from "../spaceos-disk/output.ts";
+import { usageError } from "../command_line/error.ts";
+import { printable } from "../command_line/output.ts";
 import { bootChartSvg } from "./boot_chart_svg.ts";
 import { bootChartLines } from "./boot_chart_text.ts";
 import { planBoot } from "./boot_plan.ts";

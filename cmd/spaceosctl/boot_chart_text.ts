@@ -5,7 +5,7 @@
  */
 
 import { PhaseOutcome } from "../../lib/wire/boot_timeline.ts";
-import type { Colour } from "../spaceos-disk/output.ts";
+import type { Colour } from "../command_line/output.ts";
 import {
   axisMarks,
   type BootPlan,

@@ -6,7 +6,7 @@
  */
 
 import { type PhaseEntry, PhaseOutcome } from "../../lib/wire/boot_timeline.ts";
-import { printable } from "../spaceos-disk/output.ts";
+import { printable } from "../command_line/output.ts";
 
 /** One bar. */
 export interface BootRow {

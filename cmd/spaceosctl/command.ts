@@ -5,8 +5,8 @@
  */
 
 import type { HostClient } from "../../lib/host/client.ts";
-import type { Arguments, OptionTable } from "../spaceos-disk/options.ts";
-import type { Colour, Output } from "../spaceos-disk/output.ts";
+import type { Arguments, OptionTable } from "../command_line/options.ts";
+import type { Colour, Output } from "../command_line/output.ts";
 import type { ExitCode } from "./exit_code.ts";
 import type { Target } from "./targets.ts";
 

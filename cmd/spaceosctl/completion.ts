@@ -5,8 +5,8 @@
  * @module
  */
 
-import { usageError } from "../spaceos-disk/exit_code.ts";
-import { quote } from "../spaceos-disk/options.ts";
+import { usageError } from "../command_line/error.ts";
+import { type Option, quote } from "../command_line/options.ts";
 import type { Command, CommandTable, LocalCommand } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import { optionsOf } from "./help.ts";
@@ -80,10 +80,12 @@ function firstsOf(commands: CommandTable): string[] {
 }
 
 function flagsOf(command: Command): string[] {
-  return Object.entries(optionsOf(command)).flatMap(([name, { letter }]) => [
-    `--${name}`,
-    ...(letter === undefined ? [] : [`-${letter}`]),
-  ]);
+  return Object.entries(optionsOf(command)).flatMap(spellings);
+}
+
+/** An option as it is written: its name, and its letter if it has one. */
+function spellings([name, { letter }]: [string, Option]): string[] {
+  return [`--${name}`, ...(letter === undefined ? [] : [`-${letter}`])];
 }
 
 /** The options behind which a value comes, of all commands. */
@@ -91,21 +93,38 @@ function valueFlags(commands: CommandTable): string[] {
   const all = Object.values(commands).flatMap((command) =>
     Object.entries(optionsOf(command)).filter(([, { value }]) =>
       value !== undefined
-    ).flatMap(([name, { letter }]) => [
-      `--${name}`,
-      ...(letter === undefined ? [] : [`-${letter}`]),
-    ])
+    ).flatMap(spellings)
   );
   return [...new Set(all)].sort();
+}
+
+/** Branches of a shell's `case`: what may come behind the words before. */
+function caseRows(
+  commands: CommandTable,
+  assign: (words: string, flags: string) => string,
+): string {
+  return rowsOf(commands).map(({ after, words, flags }) =>
+    `    "${after}" | "${after} "*) ${
+      assign(words.join(" "), flags.join(" "))
+    } ;;`
+  ).join("\n");
+}
+
+/** In the loop over the words before: options and their values don't count. */
+function skipOptions(commands: CommandTable): string {
+  return `    case $word in
+      ${valueFlags(commands).join(" | ")}) ((index++)) ;;
+      -*) ;;
+      *) found+="\${found:+ }$word" ;;
+    esac`;
 }
 
 const COMMON_FLAGS = "--socket -S --timeout -t --json -j --help --version";
 
 function bashScript(commands: CommandTable): string {
-  const rows = rowsOf(commands).map(({ after, words, flags }) =>
-    `    "${after}" | "${after} "*) words="${words.join(" ")}" flags="${
-      flags.join(" ")
-    }" ;;`
+  const rows = caseRows(
+    commands,
+    (words, flags) => `words="${words}" flags="${flags}"`,
   );
   return `# bash completion of spaceosctl, from "spaceosctl completion bash"
 _spaceosctl() {
@@ -118,15 +137,11 @@ _spaceosctl() {
   esac
   for ((index = 1; index < COMP_CWORD; index++)); do
     word=\${COMP_WORDS[index]}
-    case $word in
-      ${valueFlags(commands).join(" | ")}) ((index++)) ;;
-      -*) ;;
-      *) found+="\${found:+ }$word" ;;
-    esac
+${skipOptions(commands)}
   done
   case $found in
     "") words="${firstsOf(commands).join(" ")}" flags="${COMMON_FLAGS}" ;;
-${rows.join("\n")}
+${rows}
   esac
   if [[ $current == -* ]]; then words=$flags; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -135,10 +150,9 @@ complete -o default -F _spaceosctl spaceosctl`;
 }
 
 function zshScript(commands: CommandTable): string {
-  const rows = rowsOf(commands).map(({ after, words, flags }) =>
-    `    "${after}" | "${after} "*) choices=(${words.join(" ")}) flags=(${
-      flags.join(" ")
-    }) ;;`
+  const rows = caseRows(
+    commands,
+    (words, flags) => `choices=(${words}) flags=(${flags})`,
   );
   return `#compdef spaceosctl
 # zsh completion of spaceosctl, from "spaceosctl completion zsh"
@@ -151,15 +165,11 @@ _spaceosctl() {
   esac
   for ((index = 2; index < CURRENT; index++)); do
     word=\${words[index]}
-    case $word in
-      ${valueFlags(commands).join(" | ")}) ((index++)) ;;
-      -*) ;;
-      *) found+="\${found:+ }$word" ;;
-    esac
+${skipOptions(commands)}
   done
   case $found in
     "") choices=(${firstsOf(commands).join(" ")}) flags=(${COMMON_FLAGS}) ;;
-${rows.join("\n")}
+${rows}
   esac
   if [[ $current == -* ]]; then compadd -- $flags
   elif (( $#choices > 0 )); then compadd -- $choices

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { usageError } from "../spaceos-disk/exit_code.ts";
-import { quote } from "../spaceos-disk/options.ts";
+import { usageError } from "../command_line/error.ts";
+import { quote } from "../command_line/options.ts";
 import type { AllCommand } from "./command.ts";
 import { DashboardServer } from "./dashboard_server.ts";
 import { CtlError, ExitCode } from "./exit_code.ts";

@@ -5,8 +5,8 @@
  */
 
 import { hexNumber } from "../../lib/wire/hex.ts";
-import { usageError } from "../spaceos-disk/exit_code.ts";
-import { printable, showSize } from "../spaceos-disk/output.ts";
+import { usageError } from "../command_line/error.ts";
+import { printable, showSize } from "../command_line/output.ts";
 import type { VmCommand } from "./command.ts";
 import { CtlError, ExitCode } from "./exit_code.ts";
 

@@ -14,9 +14,9 @@ import {
 } from "../../lib/wire/event_list.ts";
 import { toHex } from "../../lib/wire/hex.ts";
 import { CommandStatus } from "../../lib/wire/telecommand.ts";
-import { usageError } from "../spaceos-disk/exit_code.ts";
-import { type Arguments, quote } from "../spaceos-disk/options.ts";
-import { showBytes, textOf } from "../spaceos-disk/output.ts";
+import { usageError } from "../command_line/error.ts";
+import { type Arguments, quote } from "../command_line/options.ts";
+import { showBytes, textOf } from "../command_line/output.ts";
 import type { VmCommand, VmContext } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import { severityColour, severityName } from "./text.ts";

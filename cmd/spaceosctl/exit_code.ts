@@ -13,6 +13,7 @@ import type {
 } from "../../lib/host/client_error.ts";
 import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
 import { CommandStatus } from "../../lib/wire/telecommand.ts";
+import { USAGE_EXIT_CODE } from "../command_line/error.ts";
 
 /** The exit codes, as `--help` lists them. */
 export const ExitCode = {
@@ -31,7 +32,7 @@ export const ExitCode = {
   /** Nobody answered in time. */
   TIMEOUT: 6,
   /** The command line is not understood. */
-  USAGE: 64,
+  USAGE: USAGE_EXIT_CODE,
 } as const;
 
 /** One of the exit codes. */

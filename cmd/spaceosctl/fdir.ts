@@ -11,9 +11,9 @@ import {
   FdirFlag,
 } from "../../lib/wire/fdir_result.ts";
 import { toHex } from "../../lib/wire/hex.ts";
-import { usageError } from "../spaceos-disk/exit_code.ts";
-import type { Arguments } from "../spaceos-disk/options.ts";
-import { printable } from "../spaceos-disk/output.ts";
+import { usageError } from "../command_line/error.ts";
+import type { Arguments } from "../command_line/options.ts";
+import { printable } from "../command_line/output.ts";
 import type { VmCommand } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import { showMilliseconds } from "./text.ts";

@@ -5,13 +5,11 @@
  * @module
  */
 
-import type { OptionTable } from "../spaceos-disk/options.ts";
+import { columns, indent } from "../command_line/help_text.ts";
+import type { OptionTable } from "../command_line/options.ts";
 import type { Command, CommandTable } from "./command.ts";
 import { EXIT_CODES } from "./exit_code.ts";
 import { SOCKET_VARIABLE, TARGET_OPTIONS } from "./targets.ts";
-
-/** The program's version. */
-export const VERSION = "0.1.0";
 
 /** The options of every command. */
 export const HELP_OPTIONS: OptionTable = {
@@ -121,14 +119,4 @@ function optionLines(options: OptionTable): string {
       return [`${short}--${option}${argument}`, help] as const;
     }),
   );
-}
-
-function columns(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
-    .join("\n");
-}
-
-function indent(text: string): string {
-  return text.split("\n").map((line) => `  ${line}`).join("\n");
 }

@@ -7,7 +7,7 @@
 
 import type { BoundedStream } from "../../lib/host/bounded_stream.ts";
 import { type LogMessage, LogStream } from "../../lib/wire/log.ts";
-import { printable, textOf } from "../spaceos-disk/output.ts";
+import { printable, textOf } from "../command_line/output.ts";
 import type { VmCommand, VmContext } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import { timeoutMsOf } from "./run_vm.ts";

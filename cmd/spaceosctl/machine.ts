@@ -6,8 +6,8 @@
  */
 
 import type { HostClient } from "../../lib/host/client.ts";
-import { usageError } from "../spaceos-disk/exit_code.ts";
-import { quote } from "../spaceos-disk/options.ts";
+import { usageError } from "../command_line/error.ts";
+import { quote } from "../command_line/options.ts";
 import type { VmCommand } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 

@@ -6,23 +6,24 @@
  * @module
  */
 
-import { CommandError, usageError } from "../spaceos-disk/exit_code.ts";
+import { CommandError, usageError } from "../command_line/error.ts";
+import { VERSION } from "../command_line/help_text.ts";
+import { type OptionTable, parseArguments } from "../command_line/options.ts";
+import { Output, printable } from "../command_line/output.ts";
 import {
-  type OptionTable,
-  parseArguments,
-  quote,
-} from "../spaceos-disk/options.ts";
-import { Output, printable } from "../spaceos-disk/output.ts";
-import type { Command } from "./command.ts";
+  findCommand,
+  groupHelp,
+  requireOperands,
+} from "../command_line/subcommand.ts";
 import { COMMANDS } from "./commands.ts";
 import { CtlError, ExitCode } from "./exit_code.ts";
-import { commandHelp, generalHelp, optionsOf, VERSION } from "./help.ts";
+import { commandHelp, generalHelp, optionsOf } from "./help.ts";
 import { runOnVms } from "./run_vm.ts";
 import { findTargets, TARGET_OPTIONS } from "./targets.ts";
 
 async function run(args: readonly string[], output: Output): Promise<number> {
   const [leading, words] = splitLeading(args);
-  const [first = "", second = "", ...further] = words;
+  const [first = ""] = words;
   if (["", "--help", "-h", "help"].includes(first)) {
     const text = generalHelp(COMMANDS);
     if (first !== "") output.line(text);
@@ -33,11 +34,12 @@ async function run(args: readonly string[], output: Output): Promise<number> {
     output.line(`spaceosctl ${VERSION}`);
     return ExitCode.OK;
   }
-  const pair = `${first} ${second}`;
-  const name = Object.hasOwn(COMMANDS, pair) ? pair : first;
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) return unknownCommand(output, first, second);
-  const own = name === pair ? further : words.slice(1);
+  const found = findCommand(COMMANDS, words);
+  if (found === undefined) {
+    output.line(groupHelp(COMMANDS, words, commandHelp));
+    return ExitCode.OK;
+  }
+  const { name, command, args: own } = found;
   if (command.scope === "raw") {
     if (leading.length > 0) {
       throw usageError(`${name} has options of its own, behind its name`);
@@ -49,7 +51,7 @@ async function run(args: readonly string[], output: Output): Promise<number> {
     output.line(commandHelp(name, command));
     return ExitCode.OK;
   }
-  requireOperands(name, command, parsed.operands);
+  requireOperands(name, command.operands, parsed.operands);
   if (command.scope === "local") {
     return await command.run({ targets: [], args: parsed, output });
   }
@@ -81,56 +83,6 @@ function splitLeading(
     if (value !== undefined && isApart) at++;
   }
   return [args.slice(0, at), args.slice(at)];
-}
-
-/** `param --help` shows the help of its parts; all else is an error. */
-function unknownCommand(
-  output: Output,
-  first: string,
-  second: string,
-): ExitCode {
-  const parts = Object.keys(COMMANDS).filter((name) =>
-    name.startsWith(`${first} `)
-  );
-  if (parts.length === 0) {
-    throw usageError(
-      `unknown command ${quote(first)}, expected one of: ${
-        Object.keys(COMMANDS).join(", ")
-      }`,
-    );
-  }
-  if (second === "--help" || second === "-h") {
-    const entries = parts.flatMap((name) => {
-      const command = COMMANDS[name];
-      return command === undefined ? [] : [commandHelp(name, command)];
-    });
-    output.line(entries.join("\n\n"));
-    return ExitCode.OK;
-  }
-  throw usageError(
-    `${first} is followed by ${quote(second)}, expected one of: ${
-      parts.map((name) => name.slice(first.length + 1)).join(", ")
-    }`,
-  );
-}
-
-function requireOperands(
-  name: string,
-  command: Command,
-  operands: readonly string[],
-): void {
-  const needed = command.operands.filter((operand) => !operand.startsWith("["));
-  const missing = needed[operands.length];
-  if (missing !== undefined) throw usageError(`${name}: ${missing} is missing`);
-  const isOpen = command.operands.at(-1)?.endsWith("...]") ?? false;
-  const extra = operands[command.operands.length];
-  if (!isOpen && extra !== undefined) {
-    throw usageError(
-      `${name}: ${quote(extra)} is too much, expected ${
-        command.operands.join(" ") || "no operand"
-      }`,
-    );
-  }
 }
 
 /**

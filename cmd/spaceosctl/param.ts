@@ -9,7 +9,7 @@ import { INIT_PARAMETERS } from "../../lib/init/config.ts";
 import { hexNumber, toHex } from "../../lib/wire/hex.ts";
 import type { ParameterEntry } from "../../lib/wire/parameter.ts";
 import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
-import { textOf } from "../spaceos-disk/output.ts";
+import { textOf } from "../command_line/output.ts";
 import type { VmCommand } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import {

@@ -17,13 +17,13 @@ import {
 import { fromHex } from "../../lib/wire/hex.ts";
 import { PARAMETER_VALUE_MAX_BYTES } from "../../lib/wire/parameter.ts";
 import type { ParameterSet } from "../../lib/wire/parameter_message.ts";
-import { usageError } from "../spaceos-disk/exit_code.ts";
+import { usageError } from "../command_line/error.ts";
 import {
   type Arguments,
   parseInteger,
   quote,
-} from "../spaceos-disk/options.ts";
-import { showBytes } from "../spaceos-disk/output.ts";
+} from "../command_line/options.ts";
+import { showBytes } from "../command_line/output.ts";
 
 const MAXIMUM_ID = 0xFFFF_FFFF;
 

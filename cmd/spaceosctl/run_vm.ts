@@ -13,9 +13,9 @@
 import { connectHost } from "../../lib/host/client.ts";
 import { HostClientError } from "../../lib/host/client_error.ts";
 import { WireError } from "../../lib/wire/error.ts";
-import { CommandError } from "../spaceos-disk/exit_code.ts";
-import type { Arguments } from "../spaceos-disk/options.ts";
-import { type Colour, type Output, printable } from "../spaceos-disk/output.ts";
+import { CommandError } from "../command_line/error.ts";
+import type { Arguments } from "../command_line/options.ts";
+import { type Colour, type Output, printable } from "../command_line/output.ts";
 import type { VmCommand } from "./command.ts";
 import { CtlError, ExitCode, exitCodeOf, worse } from "./exit_code.ts";
 import type { Target } from "./targets.ts";

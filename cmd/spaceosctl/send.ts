@@ -20,13 +20,13 @@ import {
 } from "../../lib/wire/frame.ts";
 import { fromHex, toHex } from "../../lib/wire/hex.ts";
 import { decodeAnswer } from "../../lib/wire/telecommand.ts";
-import { usageError } from "../spaceos-disk/exit_code.ts";
+import { usageError } from "../command_line/error.ts";
 import {
   type Arguments,
   parseInteger,
   quote,
-} from "../spaceos-disk/options.ts";
-import { showBytes } from "../spaceos-disk/output.ts";
+} from "../command_line/options.ts";
+import { showBytes } from "../command_line/output.ts";
 import type { VmCommand, VmContext } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import { frameTypeName } from "./text.ts";

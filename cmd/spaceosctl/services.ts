@@ -10,7 +10,7 @@ import {
   ExitKind,
   type ServiceStatusRecord,
 } from "../../lib/wire/service_status.ts";
-import { printable } from "../spaceos-disk/output.ts";
+import { printable } from "../command_line/output.ts";
 import type { VmCommand, VmContext } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import { flagNames, showMilliseconds, stateColour, stateName } from "./text.ts";

@@ -19,7 +19,7 @@ import {
   showSeconds,
   stateName,
 } from "./text.ts";
-import { printable } from "../spaceos-disk/output.ts";
+import { printable } from "../command_line/output.ts";
 
 /** The subcommand `status`. */
 export const status: VmCommand = {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type OptionTable, quote } from "../spaceos-disk/options.ts";
+import { type OptionTable, quote } from "../command_line/options.ts";
 import { CtlError, ExitCode } from "./exit_code.ts";
 
 /** One VM. */

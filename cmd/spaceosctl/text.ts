@@ -12,7 +12,7 @@ import { FrameType } from "../../lib/wire/frame.ts";
 import { SystemMode } from "../../lib/wire/health.ts";
 import { LogStream } from "../../lib/wire/log.ts";
 import { ServiceFlag, ServiceStateCode } from "../../lib/wire/service_list.ts";
-import { type Colour, printable } from "../spaceos-disk/output.ts";
+import { type Colour, printable } from "../command_line/output.ts";
 
 /** The names of a table's numbers, in the manner of the command: `shutting down`. */
 function namesOf(

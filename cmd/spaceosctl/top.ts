@@ -4,7 +4,7 @@
  * @module
  */
 
-import { usageError } from "../spaceos-disk/exit_code.ts";
+import { usageError } from "../command_line/error.ts";
 import type { AllCommand, AllContext } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
 import { timeoutMsOf } from "./run_vm.ts";

@@ -12,8 +12,8 @@ import {
   type ServiceEntry,
   ServiceStateCode,
 } from "../../lib/wire/service_list.ts";
-import type { Colour } from "../spaceos-disk/output.ts";
-import { printable } from "../spaceos-disk/output.ts";
+import type { Colour } from "../command_line/output.ts";
+import { printable } from "../command_line/output.ts";
 import {
   alignColumns,
   flagNames,

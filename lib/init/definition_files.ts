@@ -14,7 +14,7 @@ import {
   maximumDefinitionBytes,
   type ServiceDefinition,
 } from "../supervisor/definition.ts";
-import type { Issue } from "../supervisor/schema.ts";
+import { type Issue, issueOfFile } from "../supervisor/schema.ts";
 import { readSmallFile } from "./small_file.ts";
 
 /** Files past this number are not read: a folder is no place to fill memory from. */
@@ -49,7 +49,7 @@ export function readDefinitions(
   const names = definitionNames(directory);
   if (names.length > MAXIMUM_DEFINITION_FILES) {
     names.length = MAXIMUM_DEFINITION_FILES;
-    issues.push(wholeFile(
+    issues.push(issueOfFile(
       directory,
       `expected at most ${MAXIMUM_DEFINITION_FILES} files; the others were left out`,
     ));
@@ -60,7 +60,7 @@ export function readDefinitions(
       files.push({ file, text: readText(file) });
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      issues.push(wholeFile(file, text.replace(`${file}: `, "")));
+      issues.push(issueOfFile(file, text.replace(`${file}: `, "")));
     }
   }
   const set = loadDefinitions(files, others);
@@ -89,15 +89,4 @@ function definitionNames(directory: string): string[] {
 function readText(file: string): string {
   const bytes = readSmallFile(file, maximumDefinitionBytes + 1);
   return new TextDecoder().decode(bytes);
-}
-
-function wholeFile(file: string, expectation: string): Issue {
-  return {
-    severity: "error",
-    file,
-    position: null,
-    path: "",
-    value: "",
-    expectation,
-  };
 }

@@ -9,7 +9,8 @@
 
 import type { BackoffPolicy } from "./backoff.ts";
 import { definitionFields, serviceNamePattern } from "./definition_fields.ts";
-import { type JsonNode, JsonSyntaxError, parseJson } from "./json.ts";
+import type { JsonNode } from "./json.ts";
+import { parseReported } from "./json_object.ts";
 import { type Issue, type IssueSink, report, resolveShape } from "./schema.ts";
 import { jsonSchemaOf, referenceOf } from "./schema_output.ts";
 import type { ServicePolicy } from "./service_types.ts";
@@ -198,21 +199,8 @@ export function parseDefinition(
     );
     return { definition: null, issues: sink.issues, root: null };
   }
-  let root: JsonNode;
-  try {
-    root = parseJson(source);
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    report(
-      sink,
-      null,
-      "",
-      `not JSON: ${error.message}`,
-      "error",
-      error.position,
-    );
-    return { definition: null, issues: sink.issues, root: null };
-  }
+  const root = parseReported(source, sink);
+  if (root === null) return { definition: null, issues: sink.issues, root };
   const value = resolveShape(
     { kind: "object", fields: definitionFields },
     root,

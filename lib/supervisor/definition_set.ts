@@ -21,7 +21,7 @@ import {
 } from "./graph.ts";
 import type { JsonNode } from "./json.ts";
 import { nearestName } from "./nearest.ts";
-import { type Issue, issueText } from "./schema.ts";
+import { type Issue, issueOfFile, issueText } from "./schema.ts";
 
 /** A definition file that was read. */
 export interface DefinitionFile {
@@ -81,14 +81,14 @@ export function loadDefinitions(
     const first = origin.get(definition.name);
     if (first !== undefined) {
       issues.push(
-        wholeFile(
+        issueOfFile(
           file,
           `${definition.name} is defined already, in ${first.file}`,
         ),
       );
     } else if (definitions.length >= maximumServices) {
       issues.push(
-        wholeFile(file, `expected at most ${maximumServices} services`),
+        issueOfFile(file, `expected at most ${maximumServices} services`),
       );
     } else {
       origin.set(definition.name, { file, root });
@@ -149,17 +149,6 @@ function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-function wholeFile(file: string, expectation: string): Issue {
-  return {
-    severity: "error",
-    file,
-    position: null,
-    path: "",
-    value: "",
-    expectation,
-  };
-}
-
 function graphIssue(
   problem: GraphProblem,
   definitions: readonly ServiceDefinition[],
@@ -174,7 +163,7 @@ function graphIssue(
     : problem.service;
   const { file, root } = origin.get(service) ?? { file: service, root: null };
   if (problem.kind !== "missing") {
-    return wholeFile(file, graphProblemText(problem));
+    return issueOfFile(file, graphProblemText(problem));
   }
   const list =
     definitions.find((one) => one.name === service)?.[problem.relation] ?? [];

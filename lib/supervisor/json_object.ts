@@ -27,10 +27,32 @@ import { type IssueSink, report } from "./schema.ts";
  * ```
  */
 export function parseObject(text: string, sink: IssueSink): JsonNode | null {
+  const root = parseReported(text, sink);
+  if (root === null || root.kind === "object") return root;
+  report(sink, root, "$", "expected an object");
+  return null;
+}
+
+/**
+ * Parses a text that should be JSON.
+ *
+ * @param text The text.
+ * @param sink Where a mistake goes.
+ * @returns The value, or null after a mistake was reported.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert/equals";
+ * import { parseReported } from "./json_object.ts";
+ *
+ * const sink = { file: "a.json", issues: [] };
+ * assertEquals(parseReported("[", sink), null);
+ * assertEquals(sink.issues.length, 1);
+ * ```
+ */
+export function parseReported(text: string, sink: IssueSink): JsonNode | null {
   try {
-    const root = parseJson(text);
-    if (root.kind === "object") return root;
-    report(sink, root, "$", "expected an object");
+    return parseJson(text);
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     report(
@@ -41,8 +63,8 @@ export function parseObject(text: string, sink: IssueSink): JsonNode | null {
       "error",
       error.position,
     );
+    return null;
   }
-  return null;
 }
 
 /**

@@ -113,6 +113,33 @@ export interface Issue {
   readonly expectation: string;
 }
 
+/**
+ * A mistake that is about a file as a whole.
+ *
+ * @param file The file.
+ * @param expectation What was expected, or what is wrong.
+ * @returns The issue, an error.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert/equals";
+ * import { issueOfFile, issueText } from "./schema.ts";
+ *
+ * const issue = issueOfFile("web.json", "web is defined twice");
+ * assertEquals(issueText(issue), "web.json: error: web is defined twice");
+ * ```
+ */
+export function issueOfFile(file: string, expectation: string): Issue {
+  return {
+    severity: "error",
+    file,
+    position: null,
+    path: "",
+    value: "",
+    expectation,
+  };
+}
+
 /** Where issues go. */
 export interface IssueSink {
   /** The file being checked. */

@@ -1,20 +1,19 @@
 /**
  * The result of BOOT_TIMELINE [O]: what ran when in the boot, on the monotonic
- * clock that counts from the kernel's start. Imports the codec.
+ * clock that counts from the kernel's start. Imports the codec and the lists.
  *
  * @module
  */
 
 import { defineLayout, type Layout } from "./codec.ts";
+import { countedText, enumeration, lengthOf, u64 } from "./fields.ts";
 import {
-  countedText,
-  enumeration,
-  lengthOf,
-  rest,
-  u32,
-  u64,
-} from "./fields.ts";
-import { packEntries, RESULT_MAX_BYTES, unpackEntries } from "./result_list.ts";
+  decodeList,
+  encodeList,
+  listFields,
+  type ListRecord,
+  RESULT_MAX_BYTES,
+} from "./result_list.ts";
 
 /** How a phase ended, by name [O]. */
 export const PhaseOutcome = {
@@ -60,27 +59,12 @@ export const phaseEntryLayout: Layout<PhaseEntry, PhaseEntry> = defineLayout(
   },
 );
 
-/** The result before its entries are read. */
-export interface BootTimelineRecord {
-  /** 0x00 u32: how many entries there are in all. */
-  readonly total: number;
-  /** 0x04 u32: the number of the first entry here, from 0. */
-  readonly first: number;
-  /** 0x08 the entries, each after a u16 that counts its bytes. */
-  readonly entries: Uint8Array;
-}
-
-const HEAD_BYTES = 8;
-
 /** The field table of the result. */
-export const bootTimelineLayout: Layout<
-  BootTimelineRecord,
-  BootTimelineRecord
-> = defineLayout("BOOT_TIMELINE result", RESULT_MAX_BYTES, {
-  total: u32(0x00),
-  first: u32(0x04),
-  entries: rest(0x08, RESULT_MAX_BYTES - HEAD_BYTES),
-});
+export const bootTimelineLayout: Layout<ListRecord, ListRecord> = defineLayout(
+  "BOOT_TIMELINE result",
+  RESULT_MAX_BYTES,
+  listFields,
+);
 
 /** A piece of the timeline. */
 export interface BootTimeline {
@@ -123,10 +107,7 @@ export function encodeBootTimeline(
   phases: readonly PhaseEntry[],
   first: number,
 ): Uint8Array<ArrayBuffer> {
-  const wanted = phases.slice(first).values()
-    .map((entry) => phaseEntryLayout.encode(entry));
-  const entries = packEntries(wanted, RESULT_MAX_BYTES - HEAD_BYTES);
-  return bootTimelineLayout.encode({ total: phases.length, first, entries });
+  return encodeList(bootTimelineLayout, phaseEntryLayout, phases, first);
 }
 
 /**
@@ -146,8 +127,10 @@ export function encodeBootTimeline(
  * ```
  */
 export function decodeBootTimeline(bytes: Uint8Array): BootTimeline {
-  const { total, first, entries } = bootTimelineLayout.decode(bytes);
-  const phases = unpackEntries(bootTimelineLayout.name, entries)
-    .map((entry) => phaseEntryLayout.decode(entry));
+  const { total, first, items: phases } = decodeList(
+    bootTimelineLayout,
+    phaseEntryLayout,
+    bytes,
+  );
   return { total, first, phases };
 }

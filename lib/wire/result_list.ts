@@ -13,7 +13,7 @@
 import { concat } from "@std/bytes/concat";
 import { defineLayout, type Layout } from "./codec.ts";
 import { WireError } from "./error.ts";
-import { u32 } from "./fields.ts";
+import { rest, u32 } from "./fields.ts";
 import { PAGE_MAX_BYTES } from "./telecommand.ts";
 
 /**
@@ -145,4 +145,91 @@ export function unpackEntries(
     at = start + length;
   }
   return entries;
+}
+
+/** A list in pieces, before its entries are read. */
+export interface ListRecord {
+  /** 0x00 u32: how many entries there are in all. */
+  readonly total: number;
+  /** 0x04 u32: the number of the first entry here, from 0. */
+  readonly first: number;
+  /** 0x08 the entries, each after a u16 that counts its bytes. */
+  readonly entries: Uint8Array;
+}
+
+const HEAD_BYTES = 8;
+
+/** The fields of a list in pieces, as SERVICE_LIST and BOOT_TIMELINE answer it. */
+export const listFields = {
+  total: u32(0x00),
+  first: u32(0x04),
+  entries: rest(HEAD_BYTES, RESULT_MAX_BYTES - HEAD_BYTES),
+};
+
+/**
+ * A piece of a list.
+ *
+ * @param layout The result's layout.
+ * @param entry The layout of an entry.
+ * @param items All entries.
+ * @param first The first that is wanted, from 0, u32.
+ * @returns As many entries as there is room for.
+ * @throws {WireError} Naming the field that is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { bootTimelineLayout as layout } from "./boot_timeline.ts";
+ * import { decodeList, encodeList, listRequestLayout } from "./result_list.ts";
+ *
+ * const bytes = encodeList(layout, listRequestLayout, [{ first: 3 }, { first: 4 }], 1);
+ * assertEquals(decodeList(layout, listRequestLayout, bytes), {
+ *   total: 2,
+ *   first: 1,
+ *   items: [{ first: 4 }],
+ * });
+ * ```
+ */
+export function encodeList<Item extends object>(
+  layout: Layout<ListRecord, ListRecord>,
+  entry: Layout<Item, Item>,
+  items: readonly Item[],
+  first: number,
+): Uint8Array<ArrayBuffer> {
+  const wanted = items.slice(first).values().map((item) => entry.encode(item));
+  const entries = packEntries(wanted, RESULT_MAX_BYTES - HEAD_BYTES);
+  return layout.encode({ total: items.length, first, entries });
+}
+
+/**
+ * Reads and judges a piece of a list.
+ *
+ * @param layout The result's layout.
+ * @param entry The layout of an entry.
+ * @param bytes Any bytes.
+ * @returns How many entries there are in all, and those that are here.
+ * @throws {WireError} If they are not such a result.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { bootTimelineLayout as layout } from "./boot_timeline.ts";
+ * import { WireError } from "./error.ts";
+ * import { decodeList, listRequestLayout } from "./result_list.ts";
+ *
+ * assertThrows(
+ *   () => decodeList(layout, listRequestLayout, new Uint8Array(7)),
+ *   WireError,
+ * );
+ * ```
+ */
+export function decodeList<Item extends object>(
+  layout: Layout<ListRecord, ListRecord>,
+  entry: Layout<Item, Item>,
+  bytes: Uint8Array,
+): { total: number; first: number; items: readonly Item[] } {
+  const { total, first, entries } = layout.decode(bytes);
+  const items = unpackEntries(layout.name, entries)
+    .map((item) => entry.decode(item));
+  return { total, first, items };
 }

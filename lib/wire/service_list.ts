@@ -1,21 +1,19 @@
 /**
  * The result of SERVICE_LIST [O]: one short entry for each service. Imports the
- * codec.
+ * codec and the lists.
  *
  * @module
  */
 
 import { defineLayout, type Layout } from "./codec.ts";
+import { countedText, enumeration, lengthOf, u32, u64, u8 } from "./fields.ts";
 import {
-  countedText,
-  enumeration,
-  lengthOf,
-  rest,
-  u32,
-  u64,
-  u8,
-} from "./fields.ts";
-import { packEntries, RESULT_MAX_BYTES, unpackEntries } from "./result_list.ts";
+  decodeList,
+  encodeList,
+  listFields,
+  type ListRecord,
+  RESULT_MAX_BYTES,
+} from "./result_list.ts";
 
 /** The states of a service by name [O]. */
 export const ServiceStateCode = {
@@ -79,25 +77,12 @@ export const serviceEntryLayout: Layout<ServiceEntry, ServiceEntry> =
     name: countedText(0x13, SERVICE_NAME_MAX_BYTES, { min: 1 }),
   });
 
-/** The result before its entries are read. */
-export interface ServiceListRecord {
-  /** 0x00 u32: how many services there are in all. */
-  readonly total: number;
-  /** 0x04 u32: the number of the first entry here, from 0. */
-  readonly first: number;
-  /** 0x08 the entries, each after a u16 that counts its bytes. */
-  readonly entries: Uint8Array;
-}
-
-const HEAD_BYTES = 8;
-
 /** The field table of the result. */
-export const serviceListLayout: Layout<ServiceListRecord, ServiceListRecord> =
-  defineLayout("SERVICE_LIST result", RESULT_MAX_BYTES, {
-    total: u32(0x00),
-    first: u32(0x04),
-    entries: rest(0x08, RESULT_MAX_BYTES - HEAD_BYTES),
-  });
+export const serviceListLayout: Layout<ListRecord, ListRecord> = defineLayout(
+  "SERVICE_LIST result",
+  RESULT_MAX_BYTES,
+  listFields,
+);
 
 /** A piece of the list of services. */
 export interface ServiceList {
@@ -143,10 +128,7 @@ export function encodeServiceList(
   services: readonly ServiceEntry[],
   first: number,
 ): Uint8Array<ArrayBuffer> {
-  const wanted = services.slice(first).values()
-    .map((entry) => serviceEntryLayout.encode(entry));
-  const entries = packEntries(wanted, RESULT_MAX_BYTES - HEAD_BYTES);
-  return serviceListLayout.encode({ total: services.length, first, entries });
+  return encodeList(serviceListLayout, serviceEntryLayout, services, first);
 }
 
 /**
@@ -166,8 +148,10 @@ export function encodeServiceList(
  * ```
  */
 export function decodeServiceList(bytes: Uint8Array): ServiceList {
-  const { total, first, entries } = serviceListLayout.decode(bytes);
-  const services = unpackEntries(serviceListLayout.name, entries)
-    .map((entry) => serviceEntryLayout.decode(entry));
+  const { total, first, items: services } = decodeList(
+    serviceListLayout,
+    serviceEntryLayout,
+    bytes,
+  );
   return { total, first, services };
 }

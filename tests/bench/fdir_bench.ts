@@ -12,25 +12,13 @@ import { DEFAULT_FDIR_POLICY } from "../../lib/fdir/checks.ts";
 import { Collector } from "../../lib/fdir/collector.ts";
 import { createFdir, type FdirState, stepFdir } from "../../lib/fdir/fdir.ts";
 import type {
-  MachineSnapshot,
   ProcessObservation,
   ProcessSubject,
 } from "../../lib/fdir/snapshot.ts";
 import type { Comparison } from "./harness.ts";
+import { QUIET_MACHINE } from "../fixtures/quiet_machine.ts";
 
 const PROCESS_COUNT = 200;
-
-const MACHINE: MachineSnapshot = {
-  mounts: [],
-  modules: [],
-  files: [],
-  goodFiles: new Set(),
-  memoryErrors: null,
-  availablePercent: 90,
-  pressure: null,
-  storage: null,
-  clockOffsetMs: 0,
-};
 
 function subject(pid: number, index: number): ProcessSubject {
   return {
@@ -59,7 +47,7 @@ function judged(count: number): [FdirState, ProcessObservation[]] {
       namespaces: { mnt: "mnt:[1]", net: "net:[2]" },
     },
   }));
-  const look = { processes, machine: MACHINE, digests: null };
+  const look = { processes, machine: QUIET_MACHINE, digests: null };
   const { state } = stepFdir(createFdir(DEFAULT_FDIR_POLICY), look, 10_000);
   return [state, processes];
 }
@@ -68,7 +56,11 @@ function judging(): Comparison {
   const [many, manyProcesses] = judged(500);
   const [few, fewProcesses] = judged(50);
   const judge = (state: FdirState, processes: ProcessObservation[]) =>
-    stepFdir(state, { processes, machine: MACHINE, digests: null }, 40_000);
+    stepFdir(
+      state,
+      { processes, machine: QUIET_MACHINE, digests: null },
+      40_000,
+    );
   return {
     title: "judging a look at 500 services",
     baseline: "ten looks at 50",
@@ -132,7 +124,7 @@ function looking(): Comparison {
         run: async (times) => {
           for (let time = 0; time < times; time++) {
             const processes = await collector.processes(subjects);
-            const look = { processes, machine: MACHINE, digests: null };
+            const look = { processes, machine: QUIET_MACHINE, digests: null };
             state = stepFdir(state, look, 10_000).state;
           }
         },

@@ -11,12 +11,13 @@ import * as diskEvents from "../../../cmd/spaceos-disk/events.ts";
 import * as diskFormat from "../../../cmd/spaceos-disk/format.ts";
 import * as diskInspect from "../../../cmd/spaceos-disk/inspect.ts";
 import * as diskParameters from "../../../cmd/spaceos-disk/param.ts";
-import { CommandError, ExitCode } from "../../../cmd/spaceos-disk/exit_code.ts";
+import { CommandError } from "../../../cmd/command_line/error.ts";
+import { ExitCode } from "../../../cmd/spaceos-disk/exit_code.ts";
 import {
   parseArguments,
   parseInteger,
   parseSize,
-} from "../../../cmd/spaceos-disk/options.ts";
+} from "../../../cmd/command_line/options.ts";
 import { COMMANDS } from "../../../cmd/spaceosctl/commands.ts";
 import { optionsOf } from "../../../cmd/spaceosctl/help.ts";
 import { parseSwitchArguments } from "../../../cmd/spaceosctl/switch.ts";

@@ -3,12 +3,10 @@
  * it writes collected, and as a process of its own.
  */
 import { main } from "../../../cmd/spaceosctl/main.ts";
-import { Output } from "../../../cmd/spaceos-disk/output.ts";
+import { Output } from "../../../cmd/command_line/output.ts";
 import { concat } from "@std/bytes/concat";
-import {
-  currentEnvironment,
-  REPOSITORY,
-} from "../../../rootfs/toolchain/environment.ts";
+import { currentEnvironment } from "../../../rootfs/toolchain/environment.ts";
+import { programCommand } from "../../fixtures/program_command.ts";
 
 /** How a run of the command ended. */
 export interface Run {
@@ -33,18 +31,7 @@ export interface CtlLine {
 
 /** The command line that runs `spaceosctl` on this machine. */
 export function ctlCommand(): [string, ...string[]] {
-  const { configArguments } = currentEnvironment();
-  return [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--no-lock",
-    "--no-check",
-    "--allow-all",
-    "--no-prompt",
-    ...configArguments,
-    `${REPOSITORY}/cmd/spaceosctl/main.ts`,
-  ];
+  return programCommand("cmd/spaceosctl/main.ts");
 }
 
 /** Starts `spaceosctl`. */

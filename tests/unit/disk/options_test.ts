@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { CommandError } from "../../../cmd/spaceos-disk/exit_code.ts";
+import { CommandError } from "../../../cmd/command_line/error.ts";
 import {
   parseArguments,
   parseInteger,
   parseSize,
-} from "../../../cmd/spaceos-disk/options.ts";
-import { printable, showBytes } from "../../../cmd/spaceos-disk/output.ts";
+} from "../../../cmd/command_line/options.ts";
+import { printable, showBytes } from "../../../cmd/command_line/output.ts";
 
 const TABLE = {
   size: { value: "SIZE", help: "" },

@@ -5,10 +5,8 @@
  * @module
  */
 
-import {
-  currentEnvironment,
-  REPOSITORY,
-} from "../../../rootfs/toolchain/environment.ts";
+import { currentEnvironment } from "../../../rootfs/toolchain/environment.ts";
+import { programCommand } from "../../fixtures/program_command.ts";
 
 /** How a run of the command ended. */
 export interface Run {
@@ -21,18 +19,7 @@ export interface Run {
 
 /** The command line that runs `spaceos-disk` on this machine. */
 export function diskCommand(): string[] {
-  const { configArguments } = currentEnvironment();
-  return [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--no-lock",
-    "--no-check",
-    "--allow-all",
-    "--no-prompt",
-    ...configArguments,
-    `${REPOSITORY}/cmd/spaceos-disk/main.ts`,
-  ];
+  return programCommand("cmd/spaceos-disk/main.ts");
 }
 
 /** Runs `spaceos-disk`. */

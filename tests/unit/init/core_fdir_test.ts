@@ -30,6 +30,7 @@ import { defineService } from "../../../lib/supervisor/definition.ts";
 import { statusOf } from "../../../lib/supervisor/supervisor.ts";
 import { decodeFdirResult, FdirAction } from "../../../lib/wire/fdir_result.ts";
 import { CommandCode, CommandStatus } from "../../../lib/wire/telecommand.ts";
+import { QUIET_MACHINE } from "../../fixtures/quiet_machine.ts";
 
 const web = defineService("web", { command: ["/bin/web"], restart: "always" });
 
@@ -39,18 +40,6 @@ const SNAPSHOT: ProcessSnapshot = {
   privileges: { Seccomp: "0" },
   cgroup: "/",
   namespaces: {},
-};
-
-const MACHINE: MachineSnapshot = {
-  mounts: [],
-  modules: [],
-  files: [],
-  goodFiles: new Set(),
-  memoryErrors: null,
-  availablePercent: 90,
-  pressure: null,
-  storage: null,
-  clockOffsetMs: 0,
 };
 
 /** An init on a machine whose looks take no time, and show what the test wants. */
@@ -97,7 +86,7 @@ class Machine {
         subject,
         snapshot: this.process(subject),
       })),
-      machine: { ...MACHINE, ...this.seen },
+      machine: { ...QUIET_MACHINE, ...this.seen },
       digests: null,
     };
   }

@@ -1,11 +1,11 @@
 /**
  * Reads a command line strictly: an option that is not known, misses its value
- * or has one it doesn't take is an error that names it. Imports the exit codes.
+ * or has one it doesn't take is an error that names it. Imports the error of a command line.
  *
  * @module
  */
 
-import { usageError } from "./exit_code.ts";
+import { usageError } from "./error.ts";
 
 /** An option of a command. */
 export interface Option {

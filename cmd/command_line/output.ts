@@ -1,5 +1,5 @@
 /**
- * What the command writes: lines, tables, JSON and raw bytes on standard output.
+ * What the programs for the host write: lines, tables, JSON and raw bytes on standard output.
  * Colours only where a terminal shows them, and what comes from a volume never
  * controls that terminal. Imports nothing of the project but text helpers.
  *
