@@ -63,7 +63,7 @@ export function syscallNumbers(): SyscallNumbers {
 }
 
 /** A function of the table, whatever its type. */
-type NativeFunction = (...values: readonly unknown[]) => unknown;
+export type NativeFunction = (...values: readonly unknown[]) => unknown;
 
 let loaded: Libc | undefined;
 let overridden: Libc | undefined;
@@ -92,7 +92,7 @@ function load(): Libc {
         Int32Array.BYTES_PER_ELEMENT,
       ),
     );
-    loaded = OPENS_LATE ? openLate() : recordErrno(
+    loaded = OPENS_LATE ? openLate(openOne) : recordErrno(
       Deno.dlopen(LIBRARY, SYMBOLS).symbols as Record<string, unknown>,
     ) as unknown as Libc;
     return loaded;
@@ -104,20 +104,53 @@ function load(): Libc {
   }
 }
 
-/** The table of functions that open themselves at their first call. */
-function openLate(): Libc {
+/**
+ * A table of functions that open themselves at their first call, each once:
+ * whoever took one out of the table before that call keeps what opens it, and
+ * the runtime never gives back the memory of what it has opened.
+ *
+ * @param open Opens one function of the table; null where it is missing.
+ * @returns The table. One that may be missing is opened at once, since it is
+ * asked for before it is called.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { openLate } from "./libc.ts";
+ *
+ * const opened: string[] = [];
+ * const { getpid } = openLate((name) => {
+ *   opened.push(name);
+ *   return () => 1;
+ * });
+ * assertEquals([getpid(), getpid()], [1, 1]);
+ * assertEquals(opened.filter((name) => name === "getpid"), ["getpid"]);
+ * ```
+ */
+export function openLate(
+  open: (name: keyof typeof SYMBOLS) => NativeFunction | null,
+): Libc {
   const table: Record<string, NativeFunction | null> = {};
-  for (const [name, symbol] of Object.entries<Deno.ForeignFunction>(SYMBOLS)) {
-    const open = (): NativeFunction | null => {
-      const { symbols } = Deno.dlopen(LIBRARY, { [name]: symbol });
-      const opened = recordErrno(symbols as Record<string, unknown>);
-      return table[name] = opened[name] ?? null;
+  for (const key of Object.keys(SYMBOLS)) {
+    const name = key as keyof typeof SYMBOLS;
+    const symbol: Deno.ForeignFunction = SYMBOLS[name];
+    if (symbol.optional) {
+      table[name] = open(name);
+      continue;
+    }
+    let opened: NativeFunction | null | undefined;
+    table[name] = (...values) => {
+      if (opened === undefined) table[name] = opened = open(name);
+      return opened?.(...values);
     };
-    // A function that may be missing is asked for before it is called.
-    if (symbol.optional) open();
-    else table[name] = (...values) => open()?.(...values);
   }
   return table as unknown as Libc;
+}
+
+/** Opens one function of the library. */
+function openOne(name: keyof typeof SYMBOLS): NativeFunction | null {
+  const { symbols } = Deno.dlopen(LIBRARY, { [name]: SYMBOLS[name] });
+  return recordErrno(symbols as Record<string, unknown>)[name] ?? null;
 }
 
 /** The same functions, which note errno before they return. */

@@ -19,6 +19,8 @@ export interface InitMachineOptions {
   readonly disk?: Uint8Array;
   /** The compiled init to run instead of the sources. */
   readonly executable?: string;
+  /** A program of `init_programs/` in the place of the init's own; its argument is the machine's folder. */
+  readonly program?: string;
   /** Called right before the first process is made. */
   readonly onStart?: () => void;
   /** Puts more into the machine's folder before it starts. */
@@ -105,7 +107,13 @@ export class InitMachine implements AsyncDisposable {
           ? [
             ...[Deno.execPath(), "run", "--quiet", "--no-lock", "--no-check"],
             ...configArguments,
-            ...["--allow-all", decodeURIComponent(MAIN.pathname)],
+            "--allow-all",
+            ...(options.program === undefined ? [pathOf(MAIN)] : [
+              pathOf(
+                new URL(`init_programs/${options.program}`, import.meta.url),
+              ),
+              folder,
+            ]),
           ]
           : [options.executable]),
       ],
@@ -208,6 +216,10 @@ export class InitMachine implements AsyncDisposable {
     }).outputSync();
     Deno.removeSync(this.folder, { recursive: true });
   }
+}
+
+function pathOf(module: URL): string {
+  return decodeURIComponent(module.pathname);
 }
 
 /** The control group of a machine, named after its folder. */

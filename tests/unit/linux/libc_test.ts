@@ -5,6 +5,7 @@ import {
   checkRetry,
   errno,
   libc,
+  openLate,
   overrideLibc,
   setErrno,
 } from "../../../lib/linux/libc.ts";
@@ -36,6 +37,22 @@ for (
     assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
   });
 }
+
+Deno.test("a function that is opened late is opened once, whoever took it out of the table before", () => {
+  const opened: string[] = [];
+  const table = openLate((name) => {
+    opened.push(name);
+    return (...values) => values.length;
+  });
+  // The optional ones are asked for before they are called.
+  const before = opened.splice(0);
+  assertEquals(before.includes("posix_spawnattr_setcgroup_np"), true);
+  const { kill, getpid } = table;
+  for (let call = 0; call < 1000; call++) {
+    assertEquals([kill(1, 2), getpid(), table.kill(1, 2)], [2, 0, 2]);
+  }
+  assertEquals(opened, ["kill", "getpid"]);
+});
 
 Deno.test("checkRetry calls again for EINTR only", () => {
   const answers = [
