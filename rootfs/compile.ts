@@ -52,7 +52,7 @@ export const INIT_PERMISSIONS: readonly string[] = [
  * @param bundle the text that `deno bundle` wrote
  * @returns the same, with packages named from the registry's folder on
  */
-export function withoutCachePaths(bundle: string): string {
+function withoutCachePaths(bundle: string): string {
   return bundle.replaceAll(
     /^\/\/ (?:\.\.\/)*\S*\/npm\/[^/\s]+\/(\S+)$/gm,
     "// npm:$1",

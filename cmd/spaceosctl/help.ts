@@ -12,7 +12,7 @@ import { EXIT_CODES } from "./exit_code.ts";
 import { SOCKET_VARIABLE, TARGET_OPTIONS } from "./targets.ts";
 
 /** The options of every command. */
-export const HELP_OPTIONS: OptionTable = {
+const HELP_OPTIONS: OptionTable = {
   help: { help: "print this help", letter: "h" },
 };
 

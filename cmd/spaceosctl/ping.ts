@@ -29,7 +29,7 @@ export interface PingStatistics {
 }
 
 /** The figures of some latencies, by nearest rank. */
-export function pingStatistics(
+function pingStatistics(
   sent: number,
   latenciesMs: readonly number[],
 ): PingStatistics {

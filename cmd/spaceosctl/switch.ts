@@ -36,7 +36,7 @@ export const SWITCH_EXAMPLE = `{
 `;
 
 /** The help text of `spaceosctl switch`. */
-export const SWITCH_HELP = `Switches frames between tenants, the host and a VM.
+const SWITCH_HELP = `Switches frames between tenants, the host and a VM.
 
 Usage:
   spaceosctl switch run --config FILE [--verbose]   runs until SIGINT or SIGTERM

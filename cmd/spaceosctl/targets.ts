@@ -17,7 +17,7 @@ export interface Target {
 }
 
 /** Where `deno task boot` has QEMU serve the port. */
-export const DEFAULT_SOCKET = decodeURIComponent(
+const DEFAULT_SOCKET = decodeURIComponent(
   new URL("../../rootfs/out/spaceos-ipc.sock", import.meta.url).pathname,
 );
 

@@ -15,11 +15,11 @@ import { CommandStatus } from "../../lib/wire/telecommand.ts";
 import type { Target } from "./targets.ts";
 
 /** Events that are kept. */
-export const EVENTS_KEPT = 200;
+const EVENTS_KEPT = 200;
 /** Services that are kept and shown; a machine with more shows how many more. */
-export const SERVICES_KEPT = 2000;
+const SERVICES_KEPT = 2000;
 /** Samples of a plot that are kept. */
-export const SAMPLES_KEPT = 600;
+const SAMPLES_KEPT = 600;
 
 const RECONNECT_MS = 1000;
 

@@ -22,7 +22,7 @@ import type { MissionTime } from "../wire/time_set.ts";
 import type { LogLevel } from "./command_line.ts";
 import type { PowerAction, ShutdownStage, ShutdownState } from "./shutdown.ts";
 
-/** The machine's mode; the table at the head of this file explains each. */
+/** The machine's mode; the table at the head of `core.ts` explains each. */
 export type Mode = "booting" | "nominal" | "degraded" | "safe" | "shuttingDown";
 
 /** When a boot counts as healthy: the boot counter starts again at 0. */

@@ -15,27 +15,10 @@ const CLOCK_BOOTTIME = 7;
 /** One `struct timespec`: seconds and nanoseconds, 8 bytes each. */
 const timespec = new BigInt64Array(new ArrayBuffer(16));
 
-function gettime(clock: number): bigint {
+/** A clock's time in milliseconds. */
+function gettime(clock: number): number {
   check(libc().clock_gettime(clock, timespec), "clock_gettime");
-  return (timespec[0] ?? 0n) * 1_000_000_000n + (timespec[1] ?? 0n);
-}
-
-/**
- * Time since boot in nanoseconds (CLOCK_BOOTTIME).
- *
- * @throws {SystemError} Never on a Linux kernel since 2.6.39.
- *
- * @example
- * ```ts
- * import { assert } from "@std/assert";
- * import { boottimeNs } from "./clock.ts";
- *
- * const before = boottimeNs();
- * assert(boottimeNs() >= before);
- * ```
- */
-export function boottimeNs(): bigint {
-  return gettime(CLOCK_BOOTTIME);
+  return Number(timespec[0] ?? 0n) * 1e3 + Number(timespec[1] ?? 0n) / 1e6;
 }
 
 /**
@@ -52,8 +35,7 @@ export function boottimeNs(): bigint {
  * ```
  */
 export function boottimeMs(): number {
-  check(libc().clock_gettime(CLOCK_BOOTTIME, timespec), "clock_gettime");
-  return Number(timespec[0] ?? 0n) * 1e3 + Number(timespec[1] ?? 0n) / 1e6;
+  return gettime(CLOCK_BOOTTIME);
 }
 
 /**
@@ -71,8 +53,7 @@ export function boottimeMs(): number {
  * ```
  */
 export function realtimeMs(): number {
-  check(libc().clock_gettime(CLOCK_REALTIME, timespec), "clock_gettime");
-  return Number(timespec[0] ?? 0n) * 1e3 + Number(timespec[1] ?? 0n) / 1e6;
+  return gettime(CLOCK_REALTIME);
 }
 
 /**

@@ -232,7 +232,7 @@ export function childrenOf(pid: number): number[] {
 }
 
 /** A process's descendants, nearest first. */
-export function descendants(pid: number): number[] {
+function descendants(pid: number): number[] {
   const children = childrenOf(pid);
   return [...children, ...children.flatMap(descendants)];
 }

@@ -122,7 +122,7 @@ function failure<Input>(
 }
 
 /** A list with pieces left out: halves, quarters, ..., single elements. */
-export function* shrinkList<T>(list: readonly T[]): Iterable<T[]> {
+function* shrinkList<T>(list: readonly T[]): Iterable<T[]> {
   for (let size = list.length; size >= 1; size = Math.floor(size / 2)) {
     for (let at = 0; at < list.length; at += size) {
       yield [...list.slice(0, at), ...list.slice(at + size)];

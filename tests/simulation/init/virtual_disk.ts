@@ -2,7 +2,7 @@
  * A disk at virtual time: each request takes as long as chance says, several
  * end in any order, sectors go bad, flushes fail, the whole disk hangs, and the
  * power can be cut at any instant. What is on the medium then follows the model
- * of `storage/power_cut.ts`. Imports the device interface and that model.
+ * of `../storage/power_cut.ts`. Imports the device interface and that model.
  *
  * @module
  */

@@ -148,12 +148,6 @@ export function expectAfter(
   return { parameters, records, products, start: run.workload.start };
 }
 
-/** What a volume holds, as one value to compare. */
-export interface Holding {
-  readonly parameters: ReadonlyMap<number, Uint8Array>;
-  readonly events: readonly StoredEvent[];
-}
-
 /** Throws if the volume does not hold what it must, or holds what it must not. */
 export async function judge(
   volume: Volume,
