@@ -8,6 +8,9 @@
 /** The exit code of a command line that is not understood. */
 export const USAGE_EXIT_CODE = 64;
 
+/** The exit code where a file or a device can't be read or written. */
+export const FAILED_EXIT_CODE = 3;
+
 /** Ends the command with one line on standard error and an exit code. */
 export class CommandError extends Error {
   /** Always `"CommandError"`. */
@@ -25,4 +28,13 @@ export class CommandError extends Error {
 /** A command line that is not understood. */
 export function usageError(message: string): CommandError {
   return new CommandError(USAGE_EXIT_CODE, message);
+}
+
+/** A file that can't be written, or not whole. */
+export function writeError(path: string, cause: unknown): CommandError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new CommandError(
+    FAILED_EXIT_CODE,
+    `${path} can't be written: ${reason}`,
+  );
 }

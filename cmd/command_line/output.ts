@@ -1,12 +1,13 @@
 /**
  * What the programs for the host write: lines, tables, JSON and raw bytes on standard output.
  * Colours only where a terminal shows them, and what comes from a volume never
- * controls that terminal. Imports nothing of the project but text helpers.
+ * controls that terminal. Imports text helpers and the error.
  *
  * @module
  */
 
 import { toHex } from "../../lib/wire/hex.ts";
+import { writeError } from "./error.ts";
 
 /** The colours in use, by what they mean. */
 export type Colour = "good" | "warning" | "bad" | "faint" | "strong";
@@ -68,10 +69,20 @@ export class Output {
     console.error(text);
   }
 
-  /** Writes bytes as they are. */
+  /**
+   * Writes bytes as they are.
+   *
+   * @throws {CommandError} When there is no room for them.
+   * @throws {Deno.errors.BrokenPipe} When nobody reads on.
+   */
   bytes(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length;) {
-      done += Deno.stdout.writeSync(bytes.subarray(done));
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += Deno.stdout.writeSync(bytes.subarray(done));
+      }
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) throw error;
+      throw writeError("standard output", error);
     }
   }
 }

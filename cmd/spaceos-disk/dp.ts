@@ -5,9 +5,10 @@
  */
 
 import type { DataProduct } from "../../lib/storage/descriptor.ts";
+import { BLOCK_SIZE_BYTES } from "../../lib/storage/device.ts";
 import { hexNumber } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
-import { usageError } from "../command_line/error.ts";
+import { usageError, writeError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 import { printable } from "../command_line/output.ts";
 import { readInput } from "./param.ts";
@@ -52,8 +53,15 @@ Exits with ${ExitCode.NOT_FOUND} if there is no such product.`,
       (volume) => volume.dataProducts.read(name),
     );
     const file = args.operands[2] ?? "-";
-    if (file === "-") output.bytes(data);
-    else await Deno.writeFile(file, data);
+    if (file === "-") {
+      output.bytes(data);
+      return ExitCode.OK;
+    }
+    try {
+      await Deno.writeFile(file, data);
+    } catch (error) {
+      throw writeError(file, error);
+    }
     return ExitCode.OK;
   },
 };
@@ -80,17 +88,21 @@ ends, the product survives a power cut; a cut before that leaves no part of it.`
     if (nameBytes < 1 || nameBytes > 64) {
       throw usageError(`NAME has ${nameBytes} bytes, expected 1..64`);
     }
-    const data = await readInput(args.operand(2));
+    const dataProductClass = args.integer("class", 0, 0xFFFF) ?? 0;
+    const priority = args.integer("priority", 0, 0xFF) ?? 128;
+    // What can't fit is not read: a file may have no end.
+    const roomBytes = await withVolume(
+      args,
+      "read",
+      (volume) =>
+        Promise.resolve(volume.superblock.dataProductSize * BLOCK_SIZE_BYTES),
+    );
+    const data = await readInput(args.operand(2), roomBytes);
     const product = await withVolume(
       args,
       "write",
       (volume) =>
-        volume.dataProducts.write({
-          name,
-          dataProductClass: args.integer("class", 0, 0xFFFF) ?? 0,
-          priority: args.integer("priority", 0, 0xFF) ?? 128,
-          data,
-        }),
+        volume.dataProducts.write({ name, dataProductClass, priority, data }),
     );
     if (args.has("json")) output.json(product);
     else {

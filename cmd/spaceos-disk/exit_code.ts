@@ -5,7 +5,7 @@
  * @module
  */
 
-import { USAGE_EXIT_CODE } from "../command_line/error.ts";
+import { FAILED_EXIT_CODE, USAGE_EXIT_CODE } from "../command_line/error.ts";
 
 /** The exit codes, as `--help` lists them. */
 export const ExitCode = {
@@ -15,8 +15,8 @@ export const ExitCode = {
   REPAIRABLE: 1,
   /** The volume is bad, or something in it can't be repaired. */
   BAD: 2,
-  /** The device can't be opened, read or written, or is full. */
-  FAILED: 3,
+  /** The device or a file can't be opened, read or written, or is full. */
+  FAILED: FAILED_EXIT_CODE,
   /** There is no such parameter or data product. */
   NOT_FOUND: 4,
   /** It would harm data or a device that is in use. */

@@ -18,7 +18,7 @@ const EXIT_CODES: readonly (readonly [ExitCode, string])[] = [
   [ExitCode.BAD, "the volume is bad, or something can't be repaired"],
   [
     ExitCode.FAILED,
-    "the device can't be opened, read or written, or has no room",
+    "the device or a file can't be opened, read or written, or has no room",
   ],
   [ExitCode.NOT_FOUND, "there is no such parameter or data product"],
   [

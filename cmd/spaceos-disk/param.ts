@@ -4,7 +4,11 @@
  * @module
  */
 
-import type { ParameterEntry } from "../../lib/wire/parameter.ts";
+import { concat } from "@std/bytes/concat";
+import {
+  PARAMETER_VALUE_MAX_BYTES,
+  type ParameterEntry,
+} from "../../lib/wire/parameter.ts";
 import { fromHex, toHex } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
 import { CommandError, usageError } from "../command_line/error.ts";
@@ -18,6 +22,9 @@ import { type Output, showBytes, textOf } from "../command_line/output.ts";
 import { TARGET_OPTIONS, withVolume } from "./target.ts";
 
 const MAXIMUM_ID = 0xFFFFFFFF;
+
+/** How much of a file is read at a time. */
+const PIECE_BYTES = 64 * 1024;
 
 /** The subcommand `param get`. */
 export const paramGet: Command = {
@@ -119,7 +126,9 @@ async function valueOf(args: Arguments): Promise<Uint8Array> {
   }
   if (text !== undefined) return new TextEncoder().encode(text);
   const given = args.text(ways[0] ?? "") ?? "";
-  if (ways[0] === "file") return await readInput(given);
+  if (ways[0] === "file") {
+    return await readInput(given, PARAMETER_VALUE_MAX_BYTES);
+  }
   if (ways[0] === "hex") {
     const bytes = fromHex(given.replace(/^0x/, ""));
     if (bytes === undefined) {
@@ -145,13 +154,37 @@ async function valueOf(args: Arguments): Promise<Uint8Array> {
   return new Uint8Array(view.buffer);
 }
 
-/** The content of a file, or of standard input for `-`. */
+/**
+ * The content of a file, or of standard input for `-`.
+ *
+ * @throws {CommandError} When it can't be read, or is longer than can be used.
+ */
 export async function readInput(
   path: string,
+  maximumBytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (path !== "-") return await Deno.readFile(path);
-  return new Uint8Array(
-    await new Response(Deno.stdin.readable).arrayBuffer(),
+  const name = path === "-" ? "standard input" : path;
+  const buffer = new Uint8Array(PIECE_BYTES);
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let sizeBytes = 0;
+  try {
+    using file = path === "-" ? undefined : await Deno.open(path);
+    for (const source = file ?? Deno.stdin; sizeBytes <= maximumBytes;) {
+      const count = await source.read(buffer);
+      if (count === null) return concat(pieces);
+      pieces.push(buffer.slice(0, count));
+      sizeBytes += count;
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(
+      ExitCode.FAILED,
+      `${name} can't be read: ${reason}`,
+    );
+  }
+  throw new CommandError(
+    ExitCode.FAILED,
+    `${name} has more than ${maximumBytes} bytes, expected at most that many`,
   );
 }
 

@@ -23,7 +23,7 @@ export const ExitCode = {
   ATTENTION: 1,
   /** What the VM answered is not what the format says. */
   BAD: 2,
-  /** The VM can't be reached, or its connection ended. */
+  /** The VM can't be reached, its connection ended, or a file can't be written. */
   FAILED: 3,
   /** There is no such service, parameter or data product. */
   NOT_FOUND: 4,
@@ -46,7 +46,10 @@ export const EXIT_CODES: readonly (readonly [ExitCode, string])[] = [
     "done, but: the VM is degraded or safe, a service failed, FDIR found anomalies, or pings were lost",
   ],
   [ExitCode.BAD, "what the VM answered is not what the format says"],
-  [ExitCode.FAILED, "the socket is not there, or the connection ended"],
+  [
+    ExitCode.FAILED,
+    "the socket is not there, the connection ended, or a file can't be written",
+  ],
   [ExitCode.NOT_FOUND, "there is no such service, parameter or data product"],
   [ExitCode.REFUSED, "the VM said no"],
   [ExitCode.TIMEOUT, "nobody answered in time"],

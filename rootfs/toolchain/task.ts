@@ -79,11 +79,12 @@ async function test(
   const suites = findSuites();
   for (const name of wanted) {
     if (!suites.some((suite) => suite.name === name)) {
-      throw new ToolchainError(
+      console.error(
         `there is no suite "${name}"; expected one of ${
           suites.map((suite) => suite.name).join(", ")
         }`,
       );
+      return 2;
     }
   }
   const chosen = wanted.length === 0
@@ -225,6 +226,10 @@ async function main(
     case "test:long":
       return await test(environment, args, { SPACEOS_TEST_LONG: "1" });
     default:
+      if (args[0] !== undefined) {
+        console.error(`check: unknown argument "${args[0]}", expected none`);
+        return 2;
+      }
       return await check(environment);
   }
 }

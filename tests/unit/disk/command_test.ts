@@ -605,3 +605,39 @@ Deno.test("a reader of the pipe that goes away is no error", async () => {
     assertEquals([stdout, stderr], ["0\n", ""]);
   });
 });
+
+Deno.test("what has no room to be written, and what has no end to be read, is one clear error", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/v.img`;
+    await runDisk(["format", path, "--size", "64K"]);
+    await runDisk(["dp", "put", path, "p", "-"], new Uint8Array(5000));
+    const full = await runDisk(["dp", "get", path, "p", "/dev/full"]);
+    assertEquals([full.code, full.stdout], [3, ""]);
+    assertMatch(
+      full.stderr,
+      /^spaceos-disk: \/dev\/full can't be written: .*\n$/,
+    );
+    // Its exit code 1 would say that all can be repaired.
+    const line = [...diskCommand(), "check", path].join(" ");
+    const unheard = await runProgram(["sh", "-c", `${line} >/dev/full`]);
+    assertEquals(unheard.code, 3);
+    assertMatch(
+      unheard.stderr,
+      /^spaceos-disk: standard output can't be written: .*\n$/,
+    );
+    for (
+      const [args, room] of [
+        [["dp", "put", path, "q", "/dev/zero"], 48128],
+        [["param", "set", path, "1", "--file", "/dev/zero"], 240],
+      ] as const
+    ) {
+      const endless = await runDisk(args);
+      assertEquals(endless.code, 3);
+      assertEquals(
+        endless.stderr,
+        `spaceos-disk: /dev/zero has more than ${room} bytes, expected at most that many\n`,
+      );
+    }
+    assertEquals((await runDisk(["check", path])).code, 0);
+  });
+});
