@@ -13,7 +13,7 @@ import type {
 } from "../../lib/host/client_error.ts";
 import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
 import { CommandStatus } from "../../lib/wire/telecommand.ts";
-import { USAGE_EXIT_CODE } from "../command_line/error.ts";
+import { FAILED_EXIT_CODE, USAGE_EXIT_CODE } from "../command_line/error.ts";
 
 /** The exit codes, as `--help` lists them. */
 export const ExitCode = {
@@ -24,7 +24,7 @@ export const ExitCode = {
   /** What the VM answered is not what the format says. */
   BAD: 2,
   /** The VM can't be reached, its connection ended, or a file can't be written. */
-  FAILED: 3,
+  FAILED: FAILED_EXIT_CODE,
   /** There is no such service, parameter or data product. */
   NOT_FOUND: 4,
   /** The VM said no. */

@@ -88,6 +88,13 @@ function plain(name: string, text: string): Uint8Array {
   const level = own.name === "log-level"
     ? LOG_LEVELS.findIndex((known) => known === text)
     : -1;
+  if (own.name === "log-level" && level < 0 && !/^[0-9]/.test(text)) {
+    throw usageError(
+      `log-level is ${quote(text)}, expected one of: ${
+        LOG_LEVELS.join(", ")
+      }, or their number`,
+    );
+  }
   const { minimum, maximum } = own;
   const number = level >= 0
     ? level

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { usageError } from "../command_line/error.ts";
 import { type OptionTable, quote } from "../command_line/options.ts";
 import { CtlError, ExitCode } from "./exit_code.ts";
 
@@ -47,6 +48,7 @@ export const TARGET_OPTIONS: OptionTable = {
  *
  * @param patterns The values of `--socket`.
  * @throws {CtlError} If a pattern matches nothing, or too much.
+ * @throws {CommandError} If a pattern is empty.
  */
 export function findTargets(patterns: readonly string[]): Target[] {
   const wanted = patterns.length > 0
@@ -54,6 +56,7 @@ export function findTargets(patterns: readonly string[]): Target[] {
     : [Deno.env.get(SOCKET_VARIABLE) || defaultSocket()];
   const paths = new Set<string>();
   for (const pattern of wanted) {
+    if (pattern === "") throw usageError('--socket is "", expected a path');
     const found = expand(pattern);
     if (found.length === 0) {
       throw new CtlError(

@@ -283,7 +283,7 @@ Deno.test("spaceosctl param lists, gets and sets", async () => {
     for (
       const [words, text] of [
         [["log-level", "4"], "expected an integer of 0..3"],
-        [["log-level=x"], "log-level is"],
+        [["log-level=x"], "expected one of: debug, info, warning, error"],
         [["loglevel", "1"], "expected a number or one of: boot-count"],
         [["log-level", "1", "2"], '"2" is too much'],
         [["log-level=1", "2"], '"2" is no NAME=VALUE'],
@@ -646,6 +646,7 @@ Deno.test("spaceosctl says what is wrong with a command line", async () => {
     [["status", "x"], '"x" is too much, expected no operand'],
     [["status", "--nothing"], "unknown option --nothing"],
     [["status", "--timeout", "0"], "--timeout is"],
+    [["status", "--socket", ""], '--socket is "", expected a path'],
     [["ping", "-c", "0"], "--count is"],
     [["safe-mode", "maybe"], "expected on or off"],
     [["time", "set", "soon"], 'expected "now" or seconds'],
