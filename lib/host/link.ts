@@ -13,6 +13,10 @@
  *   when another host's first frame follows it: a hang-up that lasts less than
  *   a moment is not reported, but the kernel never joins what two connections
  *   sent, so a piece that begins with a frame's head begins a frame.
+ * - The news of a hang-up may be older than the first question of the host that
+ *   came next, which then lies behind what the last one left unread. So what is
+ *   read after that news may be the next host's: its answers wait for a host
+ *   for {@linkcode LEAVE_MS}, and if none comes by then they were nobody's.
  *
  * @module
  */
@@ -42,6 +46,9 @@ const WRITE_BATCH_FRAMES = 16;
 /** How long a host that takes no ERROR frames waits for its next batch to be read. */
 export const STALL_MS = 100;
 
+/** How long answers to what was read after a hang-up wait for the next host. */
+export const LEAVE_MS = 100;
+
 /** The counters of a link; each starts at 0 when the link is opened. */
 export interface LinkCounters {
   /** Whole frames received. */
@@ -58,6 +65,11 @@ export interface LinkEvents {
   readonly onFrame: (frame: Uint8Array) => void;
   /** The host opened its end, or closed it. */
   readonly onConnected: (isConnected: boolean) => void;
+  /**
+   * Whoever sent the frames that came since the host closed its end has gone,
+   * too: their answers are owed to nobody.
+   */
+  readonly onForgotten?: () => void;
   /** The host has taken frames: there is room for more. */
   readonly onRoom?: () => void;
 }
@@ -118,6 +130,9 @@ export class HostLink {
   readonly #batchBytes = new Uint8Array(WRITE_BATCH_FRAMES * FRAME_SIZE_BYTES);
   #writtenBytes = 0;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  #leaveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The host has hung up, and what it left is not read to its end. */
+  #isLeaving = false;
   #isReceiving = false;
   #isConnected = false;
   #isClosed = false;
@@ -219,11 +234,13 @@ export class HostLink {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#stallTimer);
+    clearTimeout(this.#leaveTimer);
     this.#port.close();
   }
 
   #onPolled(polled: PollEvents): void {
-    if (!polled.hangup) this.#connected(true);
+    if (polled.hangup) this.#hangUp();
+    else this.#connected(true);
     this.#flush();
     this.#takeTurn(polled.hangup);
   }
@@ -237,8 +254,7 @@ export class HostLink {
     } finally {
       this.#isReceiving = false;
     }
-    // What a host sent before it hung up is taken first.
-    if (hasHungUp && outcome === "empty") this.#hangUp();
+    if (outcome === "empty") this.#drained();
     this.#flush();
     const mayGoOn = outcome === "stalled" && this.#hasErrorRoom();
     this.#goOn(mayGoOn ? "more" : outcome);
@@ -303,11 +319,12 @@ export class HostLink {
     return this.room("error") >= READ_BUFFER_BYTES / FRAME_SIZE_BYTES;
   }
 
+  /** The host has gone: from now on what is read may be the next one's. */
   #hangUp(): void {
     // The first that a host writes may come before the news that it is there:
     // what looks like a hang-up then is none.
     if (!this.#isConnected) return;
-    this.#framer.reset();
+    this.#isLeaving = true;
     // The host's next life begins with a whole frame, too.
     this.#queue.dropAnswers();
     const sent = Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES);
@@ -317,9 +334,22 @@ export class HostLink {
     this.#connected(false);
   }
 
+  /** All that there was to read is read. */
+  #drained(): void {
+    if (!this.#isLeaving) return;
+    this.#isLeaving = false;
+    this.#framer.reset();
+    this.#leaveTimer = setTimeout(() => {
+      this.#queue.dropAnswers();
+      this.#events.onForgotten?.();
+    }, LEAVE_MS);
+  }
+
   #connected(isConnected: boolean): void {
     if (isConnected === this.#isConnected) return;
     this.#isConnected = isConnected;
+    clearTimeout(this.#leaveTimer);
+    if (isConnected) this.#isLeaving = false;
     this.#events.onConnected(isConnected);
   }
 

@@ -123,6 +123,7 @@ export class HostSession {
       const opened = openLink({
         onFrame: (frame) => this.#received(frame),
         onConnected: (isConnected) => this.#connected(isConnected),
+        onForgotten: () => this.#forget(),
         onRoom: () => this.#pumpLog(),
       });
       if (opened === null) {
@@ -183,15 +184,18 @@ export class HostSession {
 
   #connected(isConnected: boolean): void {
     this.#parts.log.debug(`host ${isConnected ? "connected" : "away"}`);
-    if (!isConnected) {
-      this.#connection++;
-      this.#keptFrames = 0;
-      this.#tickets.clear();
-      this.#parts.parameters.dropStaged();
-      // Who comes next asks for the log anew, if it wants it.
-      this.#endFollowing();
-    }
+    if (!isConnected) this.#forget();
     this.#parts.onConnected(isConnected);
+  }
+
+  /** Whoever asked for something has gone. */
+  #forget(): void {
+    this.#connection++;
+    this.#keptFrames = 0;
+    this.#tickets.clear();
+    this.#parts.parameters.dropStaged();
+    // Who comes next asks for the log anew, if it wants it.
+    this.#endFollowing();
   }
 
   #endFollowing(): void {

@@ -153,11 +153,13 @@ Deno.test("HostLink owes nothing to a host that has left, and tells its telemetr
 
 function fakeLink(onFrame: (link: HostLink, frame: Uint8Array) => void) {
   const port = new FakePort();
+  const forgotten = Promise.withResolvers<void>();
   const link: HostLink = new HostLink(port, {
     onFrame: (bytes) => onFrame(link, bytes),
     onConnected: () => {},
+    onForgotten: forgotten.resolve,
   });
-  return { port, link };
+  return { port, link, forgotten: forgotten.promise };
 }
 
 Deno.test("HostLink takes the next host's first frame for one, wherever the last one stopped and however short it was away", () => {
@@ -195,6 +197,42 @@ Deno.test("HostLink answers a host whose first frame is there before itself", ()
   port.pieces.push(frame(6).subarray(99));
   port.poll();
   assertEquals(port.written.map((bytes) => bytes[0]), [5, 6]);
+});
+
+Deno.test("HostLink answers a host whose first frame it meets with the news that the one before has left", async () => {
+  for (const unfinishedBytes of [0, 1, 255]) {
+    const { port, link, forgotten } = fakeLink((link, bytes) => {
+      link.send(bytes, "answer");
+    });
+    const ping = encodeFrame({
+      type: FrameType.TC,
+      apid: Apid.HOST,
+      destinationApid: 0,
+      payload: new Uint8Array(248).fill(7),
+    });
+    link.send(frame(1), "answer");
+    port.written.length = 0;
+    // What was asked before is owed to nobody; what lies there may be the next one's.
+    port.room = 0;
+    link.send(frame(2), "answer");
+    if (unfinishedBytes > 0) {
+      port.pieces.push(frame(3).subarray(0, unfinishedBytes));
+    }
+    port.poll();
+    port.pieces.push(ping);
+    port.poll(true);
+    assertEquals(link.isConnected, false);
+    port.room = Infinity;
+    port.poll();
+    assertEquals(concat(port.written), ping);
+    // It has left, too, and nobody comes in time to be given its answers.
+    port.pieces.push(ping);
+    port.poll(true);
+    await forgotten;
+    port.poll();
+    assertEquals(concat(port.written), ping);
+    link.close();
+  }
 });
 
 Deno.test("HostLink reads a bounded piece at a time, and asks for the rest", () => {
@@ -290,9 +328,9 @@ Deno.test("HostLink begins a host's next life with a whole frame, wherever the l
   }
 });
 
-Deno.test("HostLink reads what a host that never read has left behind at once when it hangs up", () => {
+Deno.test("HostLink reads what a host that never read has left behind at once when it hangs up", async () => {
   let frames = 0;
-  const { port, link } = fakeLink((link) => {
+  const { port, link, forgotten } = fakeLink((link) => {
     frames++;
     link.send(frame(9), "error");
   });
@@ -304,8 +342,11 @@ Deno.test("HostLink reads what a host that never read has left behind at once wh
   const before = frames;
   assertEquals(before < 200, true);
   port.pieces.push(new Uint8Array());
-  while (link.isConnected) port.poll(true);
+  while (port.pieces.length > 0) port.poll(true);
   assertEquals(frames, 480);
+  assertEquals(link.isConnected, false);
+  // Nobody has come meanwhile: the answers were nobody's.
+  await forgotten;
   assertEquals(link.room("error"), LANE_CAPACITY_FRAMES.error);
   link.close();
 });
