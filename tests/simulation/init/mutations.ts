@@ -225,8 +225,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a hang-up leaves half a frame behind",
     file: "lib/host/link.ts",
-    from: "    if (!this.#isConnected) return;\n    this.#framer.reset();",
-    to: "    if (!this.#isConnected) return;",
+    from: "    this.#isLeaving = false;\n    this.#framer.reset();",
+    to: "    this.#isLeaving = false;",
   },
   {
     name: "moved events take the place of the newest",
