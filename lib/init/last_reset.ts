@@ -61,6 +61,12 @@ export function lastReset(traces: ResetTraces): LastReset | null {
       return { severity: EventSeverity.ERROR, text };
     }
   }
+  // However the machine then came down, nobody had wanted it to.
+  const storm = textOfLast(events, eventCodes.EXCEPTION_STORM.code);
+  if (storm !== null) {
+    const text = `exception storm: ${storm}`;
+    return { severity: EventSeverity.ERROR, text };
+  }
   const starved = starvation(events);
   if (watchdogFired || starved !== null) {
     const why = starved ?? "the init did not turn";

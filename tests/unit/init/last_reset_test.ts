@@ -32,6 +32,27 @@ Deno.test("lastReset tells of an orderly end who asked for it, as no more than i
   });
 });
 
+Deno.test("lastReset tells of a storm of exceptions as a fault, whether the end was in order or the watchdog's", () => {
+  const events = [
+    event("BOOT", "boot 1"),
+    event("EXCEPTION_STORM", "100 exceptions in 7 ms"),
+    event("SHUTDOWN_REQUESTED", "reboot, asked for by an exception storm"),
+  ];
+  const expected = {
+    severity: EventSeverity.ERROR,
+    text: "exception storm: 100 exceptions in 7 ms",
+  };
+  const over = [...events, event("SHUTDOWN", "reboot after 0.1 s")];
+  assertEquals(lastReset({ ...NOTHING, events: over }), expected);
+  const fired = { ...NOTHING, events, watchdogFired: true };
+  assertEquals(lastReset(fired), expected);
+  const later = [...over, event("BOOT", "boot 2"), event("READY", "x")];
+  assertEquals(
+    lastReset({ ...NOTHING, events: later })?.text,
+    "power cut or reset; last was READY x",
+  );
+});
+
 Deno.test("lastReset tells of a cut what was last heard", () => {
   const text = (events: PastEvent[]) => lastReset({ ...NOTHING, events })?.text;
   assertEquals(
