@@ -27,3 +27,17 @@ Deno.test("the init boots, runs a service, logs its lines, and ends at SIGTERM",
   assertMatch(machine.console, /talker: stopped after [\d.]+ ms/);
   assertMatch(machine.console, /poweroff after [\d.]+ s\n$/);
 });
+
+Deno.test("the init says who asked for the end before", async () => {
+  let disk: Uint8Array = makeDisk("good");
+  {
+    await using machine = InitMachine.start({ disk });
+    await machine.waitFor(/READY after/);
+    await machine.signal("SIGINT");
+    await machine.ended;
+    disk = machine.readDisk();
+  }
+  await using machine = InitMachine.start({ disk });
+  await machine.waitFor(/LAST_RESET poweroff, asked for by SIGINT\n/);
+  await machine.waitFor(/BOOT boot 2, 0 failed before it/);
+});
