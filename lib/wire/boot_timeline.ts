@@ -8,11 +8,11 @@
 import { defineLayout, type Layout } from "./codec.ts";
 import { countedText, enumeration, lengthOf, u64 } from "./fields.ts";
 import {
-  decodeList,
-  encodeList,
   listFields,
   type ListRecord,
+  readListPiece,
   RESULT_MAX_BYTES,
+  writeListPiece,
 } from "./result_list.ts";
 
 /** How a phase ended, by name [O]. */
@@ -107,7 +107,7 @@ export function encodeBootTimeline(
   phases: readonly PhaseEntry[],
   first: number,
 ): Uint8Array<ArrayBuffer> {
-  return encodeList(bootTimelineLayout, phaseEntryLayout, phases, first);
+  return writeListPiece(bootTimelineLayout, phaseEntryLayout, phases, first);
 }
 
 /**
@@ -127,7 +127,7 @@ export function encodeBootTimeline(
  * ```
  */
 export function decodeBootTimeline(bytes: Uint8Array): BootTimeline {
-  const { total, first, items: phases } = decodeList(
+  const { total, first, items: phases } = readListPiece(
     bootTimelineLayout,
     phaseEntryLayout,
     bytes,

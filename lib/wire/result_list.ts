@@ -180,17 +180,17 @@ export const listFields = {
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { bootTimelineLayout as layout } from "./boot_timeline.ts";
- * import { decodeList, encodeList, listRequestLayout } from "./result_list.ts";
+ * import { readListPiece, writeListPiece, listRequestLayout } from "./result_list.ts";
  *
- * const bytes = encodeList(layout, listRequestLayout, [{ first: 3 }, { first: 4 }], 1);
- * assertEquals(decodeList(layout, listRequestLayout, bytes), {
+ * const bytes = writeListPiece(layout, listRequestLayout, [{ first: 3 }, { first: 4 }], 1);
+ * assertEquals(readListPiece(layout, listRequestLayout, bytes), {
  *   total: 2,
  *   first: 1,
  *   items: [{ first: 4 }],
  * });
  * ```
  */
-export function encodeList<Item extends object>(
+export function writeListPiece<Item extends object>(
   layout: Layout<ListRecord, ListRecord>,
   entry: Layout<Item, Item>,
   items: readonly Item[],
@@ -215,15 +215,15 @@ export function encodeList<Item extends object>(
  * import { assertThrows } from "@std/assert";
  * import { bootTimelineLayout as layout } from "./boot_timeline.ts";
  * import { WireError } from "./error.ts";
- * import { decodeList, listRequestLayout } from "./result_list.ts";
+ * import { readListPiece, listRequestLayout } from "./result_list.ts";
  *
  * assertThrows(
- *   () => decodeList(layout, listRequestLayout, new Uint8Array(7)),
+ *   () => readListPiece(layout, listRequestLayout, new Uint8Array(7)),
  *   WireError,
  * );
  * ```
  */
-export function decodeList<Item extends object>(
+export function readListPiece<Item extends object>(
   layout: Layout<ListRecord, ListRecord>,
   entry: Layout<Item, Item>,
   bytes: Uint8Array,

@@ -8,11 +8,11 @@
 import { defineLayout, type Layout } from "./codec.ts";
 import { countedText, enumeration, lengthOf, u32, u64, u8 } from "./fields.ts";
 import {
-  decodeList,
-  encodeList,
   listFields,
   type ListRecord,
+  readListPiece,
   RESULT_MAX_BYTES,
+  writeListPiece,
 } from "./result_list.ts";
 
 /** The states of a service by name [O]. */
@@ -128,7 +128,7 @@ export function encodeServiceList(
   services: readonly ServiceEntry[],
   first: number,
 ): Uint8Array<ArrayBuffer> {
-  return encodeList(serviceListLayout, serviceEntryLayout, services, first);
+  return writeListPiece(serviceListLayout, serviceEntryLayout, services, first);
 }
 
 /**
@@ -148,7 +148,7 @@ export function encodeServiceList(
  * ```
  */
 export function decodeServiceList(bytes: Uint8Array): ServiceList {
-  const { total, first, items: services } = decodeList(
+  const { total, first, items: services } = readListPiece(
     serviceListLayout,
     serviceEntryLayout,
     bytes,
