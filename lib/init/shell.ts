@@ -23,13 +23,8 @@ import type { BootResult } from "./boot.ts";
 import { BootCounter } from "./boot_counter.ts";
 import { LOG_LEVELS } from "./command_line.ts";
 import type { ConfigName } from "./config.ts";
-import {
-  createInit,
-  healthText,
-  initDeadlineMs,
-  stepInit,
-  whyNotAlive,
-} from "./core.ts";
+import { createInit, initDeadlineMs, stepInit } from "./core.ts";
+import { healthText, whyNotAlive } from "./core_condition.ts";
 import {
   EXCEPTION_STORM_COUNT,
   type InitEffect,
@@ -46,7 +41,7 @@ import { ParameterDesk } from "./parameter_desk.ts";
 import { Queries } from "./queries.ts";
 import { Records } from "./records.ts";
 import { PAGE_INTERVAL_MS, SharedPageSession } from "./shared_page_session.ts";
-import type { ShutdownStage } from "./shutdown.ts";
+import { ShutdownStages } from "./shutdown_stages.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** The longest timer of the runtime. */
@@ -57,8 +52,6 @@ const DROP_RECORD_INTERVAL_MS = 10_000;
 
 /** Exits handled in one go; then timers and frames have their turn. */
 const EXIT_BATCH = 1024;
-
-type StageEffect = Extract<InitEffect, { readonly kind: "stage" }>;
 
 /** Where signals come from. */
 export interface SignalSource {
@@ -79,6 +72,7 @@ export class Shell {
   readonly #queries: Queries;
   readonly #clock: MissionClock;
   readonly #page: SharedPageSession | null;
+  readonly #stages: ShutdownStages;
   readonly #peerLimit = new PeerLimit();
   readonly #queue: InitEvent[] = [];
   #state: InitState;
@@ -178,6 +172,13 @@ export class Shell {
         onRequest: (request) => this.#dispatch({ kind: "request", request }),
         onProblem: (text) => log.warning(text),
       });
+    this.#stages = new ShutdownStages({
+      machine,
+      log,
+      console: booted.console,
+      closeStorage: (report) => this.#closeStorage(report),
+      onDone: (stage) => this.#dispatch({ kind: "stage-done", stage }),
+    });
     const { healthIntervalMs, fdirIntervalMs, watchdogTimeoutSeconds } =
       booted.config;
     const petIntervalMs = watchdog === null
@@ -392,7 +393,7 @@ export class Shell {
       case "ready":
         return this.#ready(effect.text);
       case "stage":
-        return this.#stage(effect);
+        return this.#stages.begin(effect);
     }
   }
 
@@ -525,63 +526,19 @@ export class Shell {
     this.#orphanExits += exits.length - this.#services.childrenExited(exits);
     if (exits.length === EXIT_BATCH) setTimeout(() => this.#reap(), 0);
     const stage = this.#state.shutdown?.stage;
-    if (stage === "terminate" || stage === "kill") this.#endIfAlone(stage);
+    if (stage !== undefined) this.#stages.childrenReaped(stage);
   }
 
-  /** Goes on with the shutdown once there is nobody left to wait for. */
-  #endIfAlone(stage: ShutdownStage): void {
-    if (this.#machine.hasChildren()) return;
-    this.#dispatch({ kind: "stage-done", stage });
-  }
-
-  #stage({ stage, action, report }: StageEffect): void {
-    switch (stage) {
-      case "services":
-        return;
-      case "terminate":
-        this.#machine.killAll("SIGTERM");
-        // A stopped process does not see SIGTERM until it goes on.
-        this.#machine.killAll("SIGCONT");
-        return this.#endIfAlone(stage);
-      case "kill":
-        this.#machine.killAll("SIGKILL");
-        return this.#endIfAlone(stage);
-      case "storage":
-        this.#log.info(
-          `reaped ${this.#childExits} processes, ${this.#orphanExits} of them orphans`,
-        );
-        return void this.#closeStorage(report);
-      case "unmount":
-        return void this.#detach();
-      case "power":
-        this.#log.info(report);
-        this.#booted.console.flush();
-        return this.#machine.end(action);
-    }
-  }
-
-  async #detach(): Promise<void> {
-    try {
-      await this.#machine.detachFilesystems(this.#log);
-    } catch (error) {
-      this.#log.error(`unmount: ${String(error)}`);
-    } finally {
-      this.#dispatch({ kind: "stage-done", stage: "unmount" });
-    }
-  }
-
+  /** Everything that is to be on the disk, and then the volume itself. */
   async #closeStorage(report: string): Promise<void> {
+    this.#log.info(
+      `reaped ${this.#childExits} processes, ${this.#orphanExits} of them orphans`,
+    );
     this.#recordDrops();
     this.#records.write("SHUTDOWN", EventSeverity.INFO, report);
     const { readyMs, healthy } = this.#state;
-    try {
-      if (readyMs !== null && !healthy) await this.#counter.withdraw();
-      await this.#booted.found.volume?.close();
-    } catch (error) {
-      this.#log.error(`storage: ${String(error)}`);
-    } finally {
-      this.#dispatch({ kind: "stage-done", stage: "storage" });
-    }
+    if (readyMs !== null && !healthy) await this.#counter.withdraw();
+    await this.#booted.found.volume?.close();
   }
 
   /** What the console, and the records of peers' frames, could not take since the last time. */

@@ -16,6 +16,10 @@ const LAYERS: readonly (readonly string[])[] = [
 const PURE_FOLDERS = ["lib/wire/", "lib/supervisor/"];
 const PURE_FILES = [
   "lib/init/core.ts",
+  "lib/init/core_condition.ts",
+  "lib/init/core_faults.ts",
+  "lib/init/core_requests.ts",
+  "lib/init/core_turn.ts",
   "lib/init/shutdown.ts",
   ...["checks", "compare", "fdir", "limit", "manifest", "proc_text", "snapshot"]
     .map((name) => `lib/fdir/${name}.ts`),

@@ -69,7 +69,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the mode is changed and not recorded",
     file: CORE,
-    from: 'this.#record("MODE_CHANGED", `${state.mode} -> ${mode}`);',
+    from: 'this.record("MODE_CHANGED", `${state.mode} -> ${mode}`);',
     to: "",
   },
   {
@@ -98,7 +98,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a problem does not degrade the mode",
-    file: CORE,
+    file: "lib/init/core_condition.ts",
     from: "    state.problems.size > 0;\n  const isFaulty",
     to: "    state.problems.size > 99;\n  const isFaulty",
   },
@@ -111,29 +111,29 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a boot is healthy at once",
     file: CORE,
-    from: "if (this.#nowMs < provingSinceMs + HEALTHY_AFTER_MS) return;",
-    to: "if (this.#nowMs < provingSinceMs) return;",
+    from: "if (this.nowMs < provingSinceMs + HEALTHY_AFTER_MS) return;",
+    to: "if (this.nowMs < provingSinceMs) return;",
   },
   {
     name: "HEALTH is due from when it was due, not from now",
     file: CORE,
-    from: "nextHealthMs: this.#nowMs + this.state.settings.healthIntervalMs,",
+    from: "nextHealthMs: this.nowMs + this.state.settings.healthIntervalMs,",
     to:
       "nextHealthMs: this.state.nextHealthMs + 2 * this.state.settings.healthIntervalMs,",
   },
   {
     name: "safe mode is asked for and not entered",
     file: CORE,
-    from: 'if (safeMode) this.#supervise({ kind: "enter-safe-mode" });',
+    from: 'if (safeMode) this.supervise({ kind: "enter-safe-mode" });',
     to: "",
   },
   {
     name: "a second request for a shutdown begins another",
-    file: CORE,
+    file: "lib/init/core_turn.ts",
     from:
-      '    if (this.state.shutdown !== null) {\n      this.#moveShutdown({ kind: "again", action });',
+      '    if (this.state.shutdown !== null) {\n      this.moveShutdown({ kind: "again", action });',
     to:
-      '    if (this.state.shutdown?.stage === "power") {\n      this.#moveShutdown({ kind: "again", action });',
+      '    if (this.state.shutdown?.stage === "power") {\n      this.moveShutdown({ kind: "again", action });',
   },
   {
     name: "three failed boots lead nowhere",
@@ -167,8 +167,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the storage stage never ends",
-    file: SHELL,
-    from: 'this.#dispatch({ kind: "stage-done", stage: "storage" });',
+    file: "lib/init/shutdown_stages.ts",
+    from: 'this.#parts.onDone("storage");',
     to: "",
   },
   {
