@@ -218,19 +218,19 @@ export class ServiceRunner implements Services {
   /** The service's group, made and limited; null where there are no groups. */
   #cgroup(definition: ServiceDefinition): Cgroup | null {
     const { name, cgroup } = definition;
-    let group = this.#cgroups.get(name);
-    if (group === undefined) {
-      group = new Cgroup(`${CGROUP_ROOT}/${name}`);
-      try {
-        group.create();
-      } catch (error) {
-        // Without cgroup2 a service is tracked by its session alone, and one
-        // that asks for limits can't have them.
-        if (Object.values(cgroup).every((limit) => limit === null)) return null;
-        throw error;
-      }
-      this.#cgroups.set(name, group);
+    const group = this.#cgroups.get(name) ??
+      new Cgroup(`${CGROUP_ROOT}/${name}`);
+    try {
+      // Each time: while the service was down, its group was empty, and
+      // whoever may can have removed it.
+      group.create();
+    } catch (error) {
+      // Without cgroup2 a service is tracked by its session alone, and one
+      // that asks for limits can't have them.
+      if (Object.values(cgroup).every((limit) => limit === null)) return null;
+      throw error;
     }
+    this.#cgroups.set(name, group);
     group.setLimits({
       ...(cgroup.memoryMaxBytes === null
         ? {}

@@ -314,3 +314,23 @@ Deno.test("a service that closes, stops and floods all at once is brought down l
   assertEquals(living.filter(isAlive), []);
   assertMatch(console, /4 services in \d+ ms, 0 killed, 0 left/);
 });
+
+Deno.test("a service whose control group was removed while it was down gets another", async () => {
+  await using machine = startMachine({
+    down: {
+      command: shell("echo begin; sleep 0.2; echo end; exit 1"),
+      restart: "always",
+      backoff: { ...restless.backoff, initialMs: 1000, maximumMs: 1000 },
+      restartLimit: { maximum: null },
+    },
+    remover: {
+      command: shell(
+        `until rmdir /sys/fs/cgroup/spaceos/down; do sleep 0.05; done 2>/dev/null
+         echo removed; exec sleep 1000000`,
+      ),
+    },
+  });
+  const { index } = await machine.waitFor(/remover: removed/);
+  await machine.waitFor(/down: begin[^]*down: end/, index);
+  await powerOff(machine);
+});
