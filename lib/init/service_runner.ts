@@ -208,10 +208,21 @@ export class ServiceRunner implements Services {
       this.#dispatch({ kind: "spawned", ...who, pid, hasCgroup });
     } catch (error) {
       this.#notify.end(who);
+      this.#killRemains(service);
       const text = error instanceof Error ? error.message : String(error);
       this.#dispatch({ kind: "spawn-failed", ...who, error: text });
     } finally {
       for (const descriptor of opened) close(descriptor);
+    }
+  }
+
+  /** A child that could not be limited is dead, but may have forked before. */
+  #killRemains(service: string): void {
+    try {
+      this.#cgroups.get(service)?.kill();
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#log.error(`${service}: SIGKILL to its cgroup: ${text}`);
     }
   }
 

@@ -334,3 +334,24 @@ Deno.test("a service whose control group was removed while it was down gets anot
   await machine.waitFor(/down: begin[^]*down: end/, index);
   await powerOff(machine);
 });
+
+Deno.test("a service that can't have its limits leaves none behind that it forked before it was refused", async () => {
+  await using machine = startMachine({
+    refused: {
+      command: shell("trap '' TERM; sleep 1000000 & sleep 1000000"),
+      // More than the kernel gives: refused, but only after the start.
+      limits: { nofile: 1_000_000_000_000 },
+      restart: "always",
+      ...restless,
+    },
+  });
+  await machine.waitFor(/SERVICE_BACKOFF refused: .*EPERM[^]*restart 50 in/);
+  const pid = await machine.pid();
+  await machine.signal("SIGSTOP");
+  const left = livingDescendantsOf(pid).map((child) =>
+    Deno.readTextFileSync(`/proc/${child}/cmdline`)
+  ).filter((line) => line.startsWith("sleep"));
+  await machine.signal("SIGCONT");
+  assertLess(left.length, 2, "of 50 runs");
+  await powerOff(machine);
+});
