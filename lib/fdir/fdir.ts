@@ -7,7 +7,7 @@
  * A process is held against itself as it was when it had settled, and, for
  * what it may do, against earlier processes of its service. The machine is
  * held against itself at the first look. The host can have what is there now
- * taken for the reference ({@linkcode adoptFdir}).
+ * taken for the reference (`adoptFdir` of `fdir_state.ts`).
  *
  * @module
  */
@@ -17,79 +17,33 @@ import {
   type CheckName,
   type CheckPolicy,
   checkPolicyOf,
-  type FdirPolicy,
-  type Response,
 } from "./checks.ts";
-import { compareLines, compareProcess } from "./compare.ts";
+import { compareProcess } from "./compare.ts";
+import {
+  effectiveResponse,
+  type FdirState,
+  type ProcessBaseline,
+  subjectName,
+  type Watch,
+} from "./fdir_state.ts";
 import {
   GOOD_LIMIT,
   isFlapping,
   isForgotten,
   type LimitState,
-  releaseLimit,
   stepLimit,
 } from "./limit.ts";
+import {
+  type MachineBaseline,
+  machineFindings,
+  nextMachineBaseline,
+} from "./machine_findings.ts";
 import type {
   FdirObservation,
   MachineSnapshot,
   ProcessObservation,
-  ProcessSnapshot,
   SnapshotDigests,
 } from "./snapshot.ts";
-
-/** What a service's process is held against. */
-export interface ProcessBaseline {
-  /** The service's instance. */
-  readonly instance: number;
-  /** When the process started, in clock ticks since boot. */
-  readonly startTicks: number;
-  /** As it had settled; null before. */
-  readonly snapshot: ProcessSnapshot | null;
-  /** What processes of this service may do, from one instance to the next. */
-  readonly privileges: Readonly<Record<string, string>> | null;
-}
-
-/** What the machine is held against. */
-export interface MachineBaseline {
-  /** Its mounts; null: those of the next look. */
-  readonly mounts: readonly string[] | null;
-  /** Its modules; null: those of the next look. */
-  readonly modules: readonly string[] | null;
-  /** EDAC's counters at the last look. */
-  readonly memoryErrors: MachineSnapshot["memoryErrors"];
-  /** Wall clock less boot clock, milliseconds; NaN: that of the next look. */
-  readonly clockOffsetMs: number;
-}
-
-/** One check of one subject that has a history. */
-export interface Watch {
-  /** The check. */
-  readonly check: CheckName;
-  /** The service; the empty name is the init, null the machine. */
-  readonly service: string | null;
-  /** Its results. */
-  readonly limit: LimitState;
-}
-
-/** Everything that FDIR knows. A value: steps make another. */
-export interface FdirState {
-  /** The policy. */
-  readonly policy: FdirPolicy;
-  /** How many observations were judged. */
-  readonly checks: number;
-  /** How many processes were compared with a reference at the last one. */
-  readonly compared: number;
-  /** The init's digests at the last one. */
-  readonly digests: SnapshotDigests | null;
-  /** What processes are held against, by service; the empty name is the init. */
-  readonly baselines: ReadonlyMap<string, ProcessBaseline>;
-  /** What the machine is held against; null before the first look. */
-  readonly machine: MachineBaseline | null;
-  /** Checks with a history, by check and subject. */
-  readonly watches: ReadonlyMap<string, Watch>;
-  /** What the number of anomalies has led to. */
-  readonly level: "none" | "DEGRADE" | "SAFE_MODE";
-}
 
 /** What FDIR asks for. */
 export type FdirEffect =
@@ -106,22 +60,6 @@ export type FdirEffect =
   /** Enter safe mode. */
   | { readonly kind: "safe-mode"; readonly reason: string };
 
-/** An anomaly that is there now. */
-export interface Anomaly {
-  /** The check. */
-  readonly check: CheckName;
-  /** The service, `init` or `machine`. */
-  readonly subject: string;
-  /** What is wrong. */
-  readonly text: string;
-  /** Since when, milliseconds since boot. */
-  readonly sinceMs: number;
-  /** Whether only the host can end it. */
-  readonly isLatched: boolean;
-  /** Whether it came and went too often. */
-  readonly isFlapping: boolean;
-}
-
 /** What a step made. */
 export interface FdirStep {
   /** The state after. */
@@ -132,34 +70,6 @@ export interface FdirStep {
 
 /** Most anomalies that one look reports one by one; the others are counted. */
 export const REPORTED_ANOMALIES = 8;
-
-/**
- * FDIR before its first look.
- *
- * @param policy What the operator chose.
- * @returns The state.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { DEFAULT_FDIR_POLICY } from "./checks.ts";
- * import { activeAnomalies, createFdir } from "./fdir.ts";
- *
- * assertEquals(activeAnomalies(createFdir(DEFAULT_FDIR_POLICY)), []);
- * ```
- */
-export function createFdir(policy: FdirPolicy): FdirState {
-  return {
-    policy,
-    checks: 0,
-    compared: 0,
-    digests: null,
-    baselines: new Map(),
-    machine: null,
-    watches: new Map(),
-    level: "none",
-  };
-}
 
 /**
  * Judges one look at the machine.
@@ -173,7 +83,8 @@ export function createFdir(policy: FdirPolicy): FdirState {
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { DEFAULT_FDIR_POLICY } from "./checks.ts";
- * import { activeAnomalies, createFdir, stepFdir } from "./fdir.ts";
+ * import { stepFdir } from "./fdir.ts";
+ * import { activeAnomalies, createFdir } from "./fdir_state.ts";
  *
  * const machine = {
  *   mounts: [],
@@ -204,150 +115,6 @@ export function stepFdir(
   const look = new Look(state, nowMs);
   look.judge(observation);
   return look.finish();
-}
-
-/**
- * The anomalies that are there now.
- *
- * @param state The state.
- * @returns The longest-lived first.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { DEFAULT_FDIR_POLICY } from "./checks.ts";
- * import { activeAnomalies, createFdir } from "./fdir.ts";
- *
- * assertEquals(activeAnomalies(createFdir(DEFAULT_FDIR_POLICY)).length, 0);
- * ```
- */
-export function activeAnomalies(state: FdirState): Anomaly[] {
-  return [...state.watches.values()].flatMap(({ check, service, limit }) =>
-    limit.activeSinceMs === null ? [] : [{
-      check,
-      subject: subjectName(check, service),
-      text: limit.text,
-      sinceMs: limit.activeSinceMs,
-      isLatched: limit.isLatched,
-      isFlapping: isFlapping(limit),
-    }]
-  ).sort((a, b) => a.sinceMs - b.sinceMs);
-}
-
-/**
- * Whether the machine counts as degraded on account of its anomalies.
- *
- * @param state The state.
- * @returns True while enough of them are there, or one whose response it is.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { DEFAULT_FDIR_POLICY } from "./checks.ts";
- * import { createFdir, isDegrading } from "./fdir.ts";
- *
- * assertEquals(isDegrading(createFdir(DEFAULT_FDIR_POLICY)), false);
- * ```
- */
-export function isDegrading(state: FdirState): boolean {
-  if (state.level !== "none") return true;
-  return [...state.watches.values()].some(({ check, service, limit }) => {
-    const { response } = checkPolicyOf(state.policy, check, service);
-    return limit.activeSinceMs !== null && response !== "COUNT" &&
-      effectiveResponse(response, service) === "DEGRADE";
-  });
-}
-
-/**
- * Lets go of latched anomalies: each ends with its next good results.
- *
- * @param state The state.
- * @returns The state without latches.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { DEFAULT_FDIR_POLICY } from "./checks.ts";
- * import { createFdir, releaseFdir } from "./fdir.ts";
- *
- * assertEquals(releaseFdir(createFdir(DEFAULT_FDIR_POLICY)).watches.size, 0);
- * ```
- */
-export function releaseFdir(state: FdirState): FdirState {
-  const watches = new Map(state.watches);
-  for (const [key, watch] of watches) {
-    watches.set(key, { ...watch, limit: releaseLimit(watch.limit) });
-  }
-  return { ...state, watches };
-}
-
-/**
- * Takes what the next look finds for the reference: somebody has looked at the
- * changes and wants them so. Latches are released.
- *
- * @param state The state.
- * @returns The state without references.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { DEFAULT_FDIR_POLICY } from "./checks.ts";
- * import { adoptFdir, createFdir } from "./fdir.ts";
- *
- * assertEquals(adoptFdir(createFdir(DEFAULT_FDIR_POLICY)).machine, null);
- * ```
- */
-export function adoptFdir(state: FdirState): FdirState {
-  const baselines = new Map(state.baselines);
-  for (const [name, baseline] of baselines) {
-    baselines.set(name, { ...baseline, snapshot: null, privileges: null });
-  }
-  return { ...releaseFdir(state), baselines, machine: null };
-}
-
-/**
- * Takes what the next look finds for the reference of some checks: the init
- * itself has mounted something, or set the clock.
- *
- * @param state The state.
- * @param what What the init has changed.
- * @returns The state that expects the change.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { DEFAULT_FDIR_POLICY } from "./checks.ts";
- * import { createFdir, expectChange } from "./fdir.ts";
- *
- * assertEquals(expectChange(createFdir(DEFAULT_FDIR_POLICY), "clock").machine, null);
- * ```
- */
-export function expectChange(
-  state: FdirState,
-  what: "mounts" | "clock",
-): FdirState {
-  const { machine } = state;
-  if (machine === null) return state;
-  return {
-    ...state,
-    machine: what === "mounts"
-      ? { ...machine, mounts: null }
-      : { ...machine, clockOffsetMs: NaN },
-  };
-}
-
-function subjectName(check: CheckName, service: string | null): string {
-  if (service !== null) return service === "" ? "init" : service;
-  return check === "files" ? "image" : "machine";
-}
-
-/** What can't be done to the init or the machine becomes what can. */
-function effectiveResponse(
-  response: Response,
-  service: string | null,
-): Response {
-  const isService = service !== null && service !== "";
-  return response === "ISOLATE" && !isService ? "DEGRADE" : response;
 }
 
 /** One look in the making. */
@@ -467,39 +234,8 @@ class Look {
   #judgeMachine(machine: MachineSnapshot): void {
     const reference = this.#machine;
     const { limits } = this.#before.policy;
-    const findings: Partial<Record<CheckName, string | null>> = {
-      mounts: difference(reference?.mounts, machine.mounts),
-      modules: difference(reference?.modules, machine.modules),
-      files: sentence(machine.files),
-      "memory-errors": memoryErrors(
-        reference?.memoryErrors,
-        machine.memoryErrors,
-        limits.correctedErrors,
-      ),
-      memory: machine.availablePercent === null ||
-          machine.availablePercent >= limits.memoryAvailablePercent
-        ? null
-        : `${
-          machine.availablePercent.toFixed(1)
-        } % available, expected at least ${limits.memoryAvailablePercent} %`,
-      pressure: pressure(machine.pressure, limits),
-      superblock: sentence(machine.storage?.superblock),
-      parameters: sentence(machine.storage?.parameters),
-      events: sentence(machine.storage?.events),
-      clock: clockStep(
-        reference?.clockOffsetMs,
-        machine.clockOffsetMs,
-        limits.clockStepMs,
-      ),
-    };
-    const offsetMs = reference?.clockOffsetMs ?? NaN;
-    this.#machine = {
-      mounts: reference?.mounts ?? machine.mounts,
-      modules: reference?.modules ?? machine.modules,
-      // Counters only rise: each look counts from the one before.
-      memoryErrors: machine.memoryErrors,
-      clockOffsetMs: Number.isNaN(offsetMs) ? machine.clockOffsetMs : offsetMs,
-    };
+    const findings = machineFindings(reference, machine, limits);
+    this.#machine = nextMachineBaseline(reference, machine);
     for (const check of CHECK_NAMES) {
       const finding = findings[check];
       if (finding !== undefined) this.#result(check, null, finding);
@@ -626,65 +362,4 @@ const PROCESS_FINDINGS = [
 
 function keyOf(check: CheckName, service: string | null): string {
   return service === null ? check : `${check} ${service}`;
-}
-
-function difference(
-  reference: readonly string[] | null | undefined,
-  current: readonly string[] | null,
-): string | null {
-  if (reference === null || reference === undefined || current === null) {
-    return null;
-  }
-  return compareLines(reference, current);
-}
-
-/** The first of some sentences, and how many more. */
-function sentence(found: readonly string[] | null | undefined): string | null {
-  const [first, ...others] = found ?? [];
-  if (first === undefined) return null;
-  return others.length === 0 ? first : `${first}, ${others.length} more`;
-}
-
-function memoryErrors(
-  reference: MachineSnapshot["memoryErrors"] | undefined,
-  current: MachineSnapshot["memoryErrors"],
-  correctedLimit: number,
-): string | null {
-  if (reference === null || reference === undefined || current === null) {
-    return null;
-  }
-  const uncorrected = current.uncorrected - reference.uncorrected;
-  if (uncorrected > 0) return `${uncorrected} uncorrected`;
-  const corrected = current.corrected - reference.corrected;
-  return corrected > correctedLimit
-    ? `${corrected} corrected, expected at most ${correctedLimit}`
-    : null;
-}
-
-function pressure(
-  facts: MachineSnapshot["pressure"],
-  limits: FdirPolicy["limits"],
-): string | null {
-  if (facts === null) return null;
-  const rows: readonly (readonly [string, number, number])[] = [
-    ["memory", facts.memory, limits.memoryPressurePercent],
-    ["io", facts.io, limits.ioPressurePercent],
-    ["cpu", facts.cpu, limits.cpuPressurePercent],
-  ];
-  const [row] = rows.filter(([, value, limit]) => value > limit);
-  if (row === undefined) return null;
-  const [name, value, limit] = row;
-  return `${name} ${value.toFixed(1)} %, expected at most ${limit} %`;
-}
-
-function clockStep(
-  referenceMs: number | undefined,
-  currentMs: number,
-  limitMs: number,
-): string | null {
-  if (referenceMs === undefined || Number.isNaN(referenceMs)) return null;
-  const stepMs = currentMs - referenceMs;
-  return Math.abs(stepMs) > limitMs
-    ? `stepped by ${(stepMs / 1000).toFixed(1)} s`
-    : null;
 }

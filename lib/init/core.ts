@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { createFdir } from "../fdir/fdir.ts";
+import { createFdir } from "../fdir/fdir_state.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import {
   createSupervisor,

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { isDegrading } from "../fdir/fdir.ts";
+import { isDegrading } from "../fdir/fdir_state.ts";
 import {
   summary,
   unhealthyCriticalServices,

@@ -5,14 +5,13 @@
  *
  * @module
  */
+import { type FdirEffect, stepFdir } from "../fdir/fdir.ts";
 import {
   activeAnomalies,
   adoptFdir,
   expectChange as expectChangeOf,
-  type FdirEffect,
   releaseFdir,
-  stepFdir,
-} from "../fdir/fdir.ts";
+} from "../fdir/fdir_state.ts";
 import type { FdirObservation } from "../fdir/snapshot.ts";
 import type { HostRequest } from "../host/requests.ts";
 import { FdirAction } from "../wire/fdir_result.ts";

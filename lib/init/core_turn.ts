@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { releaseFdir } from "../fdir/fdir.ts";
+import { releaseFdir } from "../fdir/fdir_state.ts";
 import type { HostRequest } from "../host/requests.ts";
 import {
   shutdownBoundMs,

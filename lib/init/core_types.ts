@@ -6,7 +6,7 @@
  * @module
  */
 import type { FdirPolicy } from "../fdir/checks.ts";
-import type { FdirState } from "../fdir/fdir.ts";
+import type { FdirState } from "../fdir/fdir_state.ts";
 import type { FdirObservation, ProcessSubject } from "../fdir/snapshot.ts";
 import type { HostAction } from "../host/commands.ts";
 import type { HostRequest } from "../host/requests.ts";

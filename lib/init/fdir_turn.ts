@@ -6,7 +6,7 @@
  * @module
  */
 import { CHECK_CODES } from "../fdir/checks.ts";
-import { activeAnomalies, type FdirState } from "../fdir/fdir.ts";
+import { activeAnomalies, type FdirState } from "../fdir/fdir_state.ts";
 import type { ProcessSubject } from "../fdir/snapshot.ts";
 import type { SupervisorState } from "../supervisor/supervisor.ts";
 import { cutText } from "../wire/cut_text.ts";
@@ -74,7 +74,7 @@ export function fdirSubjects(
  * @example
  * ```ts
  * import { DEFAULT_FDIR_POLICY } from "../fdir/checks.ts";
- * import { createFdir } from "../fdir/fdir.ts";
+ * import { createFdir } from "../fdir/fdir_state.ts";
  * import { decodeFdirResult } from "../wire/fdir_result.ts";
  * import { fdirResult } from "./fdir_turn.ts";
  * import { assertEquals } from "@std/assert/equals";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { activeAnomalies } from "../fdir/fdir.ts";
+import { activeAnomalies } from "../fdir/fdir_state.ts";
 import type { LinkCounters } from "../host/link.ts";
 import { frameToHost } from "../host/requests.ts";
 import { summary } from "../supervisor/supervisor.ts";

@@ -10,7 +10,8 @@
 import { createHash } from "node:crypto";
 import { DEFAULT_FDIR_POLICY } from "../../lib/fdir/checks.ts";
 import { Collector } from "../../lib/fdir/collector.ts";
-import { createFdir, type FdirState, stepFdir } from "../../lib/fdir/fdir.ts";
+import { stepFdir } from "../../lib/fdir/fdir.ts";
+import { createFdir, type FdirState } from "../../lib/fdir/fdir_state.ts";
 import type {
   ProcessObservation,
   ProcessSubject,

@@ -21,7 +21,17 @@ const PURE_FILES = [
   "lib/init/core_requests.ts",
   "lib/init/core_turn.ts",
   "lib/init/shutdown.ts",
-  ...["checks", "compare", "fdir", "limit", "manifest", "proc_text", "snapshot"]
+  ...[
+    "checks",
+    "compare",
+    "fdir",
+    "fdir_state",
+    "limit",
+    "machine_findings",
+    "manifest",
+    "proc_text",
+    "snapshot",
+  ]
     .map((name) => `lib/fdir/${name}.ts`),
 ];
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { isDegrading } from "../../../lib/fdir/fdir.ts";
+import { isDegrading } from "../../../lib/fdir/fdir_state.ts";
 import type {
   InitEffect,
   InitEvent,

@@ -8,17 +8,19 @@ import {
   type FdirPolicy,
 } from "../../../lib/fdir/checks.ts";
 import {
+  type FdirEffect,
+  REPORTED_ANOMALIES,
+  stepFdir,
+} from "../../../lib/fdir/fdir.ts";
+import {
   activeAnomalies,
   adoptFdir,
   createFdir,
   expectChange,
-  type FdirEffect,
   type FdirState,
   isDegrading,
   releaseFdir,
-  REPORTED_ANOMALIES,
-  stepFdir,
-} from "../../../lib/fdir/fdir.ts";
+} from "../../../lib/fdir/fdir_state.ts";
 import type {
   FdirObservation,
   MachineSnapshot,
