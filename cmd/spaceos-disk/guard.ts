@@ -9,7 +9,8 @@
  */
 
 import { SystemError } from "../../lib/linux/error.ts";
-import { close, open, status, tryLock } from "../../lib/linux/file.ts";
+import { tryLock } from "../../lib/linux/descriptor.ts";
+import { close, open, status } from "../../lib/linux/file.ts";
 import { CommandError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 

@@ -12,7 +12,8 @@
  * @module
  */
 import { SystemError } from "../linux/error.ts";
-import { close, open, status, tryLock } from "../linux/file.ts";
+import { tryLock } from "../linux/descriptor.ts";
+import { close, open, status } from "../linux/file.ts";
 import type { Poller, PollEvents } from "../linux/poller.ts";
 import { acceptStream, connectStream, listenStream } from "../linux/socket.ts";
 import {

@@ -26,7 +26,7 @@ import {
   muteChildSignal,
   STORM_PAUSE_MS,
 } from "../linux/exit_storm.ts";
-import { isTerminal } from "../linux/file.ts";
+import { isTerminal } from "../linux/descriptor.ts";
 import { check, libc } from "../linux/libc.ts";
 import { Poller } from "../linux/poller.ts";
 import {

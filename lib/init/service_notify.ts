@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { close, pipe, read } from "../linux/file.ts";
+import { pipe } from "../linux/descriptor.ts";
+import { close, read } from "../linux/file.ts";
 import {
   changeOwner,
   makeDirectories,

@@ -8,7 +8,8 @@
  * @module
  */
 import { boottimeMs } from "../linux/clock.ts";
-import { close, pipe, read } from "../linux/file.ts";
+import { pipe } from "../linux/descriptor.ts";
+import { close, read } from "../linux/file.ts";
 import type { Poller } from "../linux/poller.ts";
 import { LINE_LIMIT, LINE_WINDOW_MS, LineLimit } from "./line_limit.ts";
 import { type Line, LineSplitter } from "./line_splitter.ts";

@@ -7,15 +7,8 @@
  */
 
 import { SystemError } from "./error.ts";
-import {
-  close,
-  duplicate,
-  duplicateAbove,
-  isOpen,
-  open,
-  status,
-  write,
-} from "./file.ts";
+import { duplicate, duplicateAbove, isOpen } from "./descriptor.ts";
+import { close, open, status, write } from "./file.ts";
 
 /** Options of {@linkcode openStandardDescriptors}. */
 export interface StandardDescriptorOptions {
@@ -116,7 +109,8 @@ export interface ConsoleWriterOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close, pipe, read } from "./file.ts";
+ * import { pipe } from "./descriptor.ts";
+ * import { close, read } from "./file.ts";
  * import { ConsoleWriter } from "./console.ts";
  *
  * const [reader, writer] = pipe();

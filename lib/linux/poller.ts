@@ -115,7 +115,8 @@ interface Entry {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close, pipe, read, write } from "./file.ts";
+ * import { pipe } from "./descriptor.ts";
+ * import { close, read, write } from "./file.ts";
  * import { Poller } from "./poller.ts";
  *
  * const poller = new Poller();

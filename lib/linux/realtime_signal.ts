@@ -11,7 +11,8 @@
  */
 
 import { SystemError } from "./error.ts";
-import { close, duplicate, isOpen, read } from "./file.ts";
+import { duplicate, isOpen } from "./descriptor.ts";
+import { close, read } from "./file.ts";
 import { cString } from "./c_string.ts";
 import { check, libc } from "./libc.ts";
 import type { Poller } from "./poller.ts";

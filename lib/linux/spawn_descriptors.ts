@@ -7,7 +7,8 @@
 
 import { cString } from "./c_string.ts";
 import { SystemError } from "./error.ts";
-import { close, isOpen, open } from "./file.ts";
+import { isOpen } from "./descriptor.ts";
+import { close, open } from "./file.ts";
 import { libc } from "./libc.ts";
 import type { SpawnOptions } from "./spawn_options.ts";
 

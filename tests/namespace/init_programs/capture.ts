@@ -5,7 +5,8 @@
  * @module
  */
 
-import { close, pipe, read } from "../../../lib/linux/file.ts";
+import { pipe } from "../../../lib/linux/descriptor.ts";
+import { close, read } from "../../../lib/linux/file.ts";
 import { type ChildExit, waitForExit } from "../../../lib/linux/process.ts";
 import { spawn } from "../../../lib/linux/spawn.ts";
 import type { SpawnOptions } from "../../../lib/linux/spawn_options.ts";

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { duplicate, open } from "../../../lib/linux/file.ts";
+import { duplicate } from "../../../lib/linux/descriptor.ts";
+import { open } from "../../../lib/linux/file.ts";
 import { libc } from "../../../lib/linux/libc.ts";
 import { capture, report } from "./capture.ts";
 

@@ -6,7 +6,8 @@
  */
 
 import { report } from "./capture.ts";
-import { close, pipe, read, write } from "../../../lib/linux/file.ts";
+import { pipe } from "../../../lib/linux/descriptor.ts";
+import { close, read, write } from "../../../lib/linux/file.ts";
 import { waitForExit } from "../../../lib/linux/process.ts";
 import { spawn } from "../../../lib/linux/spawn.ts";
 import { SystemError } from "../../../lib/linux/error.ts";

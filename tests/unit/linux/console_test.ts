@@ -5,7 +5,8 @@ import {
   assertLessOrEqual,
 } from "@std/assert";
 import { ConsoleWriter } from "../../../lib/linux/console.ts";
-import { close, open, pipe, read } from "../../../lib/linux/file.ts";
+import { pipe } from "../../../lib/linux/descriptor.ts";
+import { close, open, read } from "../../../lib/linux/file.ts";
 import { overrideLibc, setErrno } from "../../../lib/linux/libc.ts";
 
 const decoder = new TextDecoder();

@@ -6,12 +6,12 @@ import {
   assertThrows,
 } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
+import { pipe, tryLock } from "../../../lib/linux/descriptor.ts";
 import {
   close,
   fdatasync,
   fdatasyncAsync,
   open,
-  pipe,
   pread,
   preadAsync,
   pwrite,
@@ -20,7 +20,6 @@ import {
   sizeBytes,
   status,
   truncate,
-  tryLock,
   write,
 } from "../../../lib/linux/file.ts";
 import { overrideLibc, setErrno } from "../../../lib/linux/libc.ts";

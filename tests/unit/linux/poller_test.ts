@@ -6,7 +6,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
-import { close, open, pipe, read, write } from "../../../lib/linux/file.ts";
+import { pipe } from "../../../lib/linux/descriptor.ts";
+import { close, open, read, write } from "../../../lib/linux/file.ts";
 import { libc, overrideLibc, setErrno } from "../../../lib/linux/libc.ts";
 import { Poller, type PollEvents } from "../../../lib/linux/poller.ts";
 
@@ -192,7 +193,7 @@ Deno.test("Poller keeps no thread waiting when it has no descriptor", async () =
     import.meta.url,
   )}";
     import { pipe } from "${new URL(
-    "../../../lib/linux/file.ts",
+    "../../../lib/linux/descriptor.ts",
     import.meta.url,
   )}";
     const poller = new Poller();

@@ -11,7 +11,8 @@ import {
 } from "../../../lib/linux/signal_mask.ts";
 import { SIGNALS } from "../../../lib/linux/signal_table.ts";
 import { spawn } from "../../../lib/linux/spawn.ts";
-import { close, isOpen, open } from "../../../lib/linux/file.ts";
+import { isOpen } from "../../../lib/linux/descriptor.ts";
+import { close, open } from "../../../lib/linux/file.ts";
 
 Deno.test("setupSignals wakes its waiter for a signal, once, and keeps one that came before the wait", async () => {
   using signals = setupSignals({ shutdown: [], also: ["SIGUSR1"] });

@@ -1,13 +1,7 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
-import {
-  close,
-  open,
-  pipe,
-  read,
-  status,
-  write,
-} from "../../../lib/linux/file.ts";
+import { pipe } from "../../../lib/linux/descriptor.ts";
+import { close, open, read, status, write } from "../../../lib/linux/file.ts";
 import {
   acceptStream,
   bindDatagramSocket,

@@ -1,13 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
-import {
-  close,
-  duplicate,
-  isOpen,
-  pipe,
-  read,
-  write,
-} from "../../../lib/linux/file.ts";
+import { duplicate, isOpen, pipe } from "../../../lib/linux/descriptor.ts";
+import { close, read, write } from "../../../lib/linux/file.ts";
 import { drainChildExits, waitForExit } from "../../../lib/linux/process.ts";
 import { resolveCommand } from "../../../lib/linux/resolve_command.ts";
 import { spawn } from "../../../lib/linux/spawn.ts";
