@@ -124,7 +124,7 @@ class Writer {
   refused = 0;
   #value = 0;
 
-  /** Sets a parameter, unless no answer comes while the host is there. */
+  /** Sets a parameter. */
   async set(host: Host, parameterId: number): Promise<void> {
     const value = ++this.#value;
     const before = this.#possible.get(parameterId) ?? new Set([0]);
@@ -246,7 +246,6 @@ Deno.test("a machine in chaos keeps its word, its services and its size", async 
       );
       const endMs = performance.now() + DURATION_MS;
       let visits = 0;
-      let unanswered = 0;
       // On a slow machine it takes longer until enough has happened.
       while (performance.now() < endMs || writer.acknowledged < LEAST_WRITES) {
         assert(
@@ -256,16 +255,14 @@ Deno.test("a machine in chaos keeps its word, its services and its size", async 
           }`,
         );
         if (random() < 0.1) {
-          await leave(host.ipc);
+          await leave(host.ipc, random);
           host = await meet();
+          // Whoever is there first with a frame is understood, whatever was left.
+          await host.done(CommandCode.PING);
           visits++;
-          continue;
+        } else {
+          await act(host, random, writer);
         }
-        // A host that gets no answer begins anew, as a careful one would.
-        if (await isAnswered(act(host, random, writer))) continue;
-        unanswered++;
-        await leave(host.ipc);
-        host = await meet();
       }
       await host.command(
         CommandCode.SERVICE_STOP,
@@ -285,10 +282,9 @@ Deno.test("a machine in chaos keeps its word, its services and its size", async 
       const diskErrors =
         machine.console.match(/I\/O error, dev vda/g)?.length ?? 0;
       console.log(
-        `chaos: ${diskErrors} disk errors, ${writer.acknowledged} writes acknowledged, ${writer.refused} refused, ${visits} hosts, ${unanswered} questions without an answer, ${after.childExits} exits, ${after.framesIn} frames in, memory ${before.memoryAvailableKib} -> ${after.memoryAvailableKib} KiB`,
+        `chaos: ${diskErrors} disk errors, ${writer.acknowledged} writes acknowledged, ${writer.refused} refused, ${visits} hosts, ${after.childExits} exits, ${after.framesIn} frames in, memory ${before.memoryAvailableKib} -> ${after.memoryAvailableKib} KiB`,
       );
       assert(after.childExits > 10, "there was chaos");
-      assert(unanswered <= 3, `${unanswered} questions without an answer`);
       assert(
         after.memoryAvailableKib > before.memoryAvailableKib - GROWTH_LIMIT_KIB,
         `memory ${before.memoryAvailableKib} -> ${after.memoryAvailableKib} KiB`,
@@ -327,23 +323,7 @@ Deno.test("a machine in chaos keeps its word, its services and its size", async 
   }
 });
 
-/** How long a host waits for an answer. */
-const ANSWER_LIMIT_MS = 30_000;
-
-/** Whether a question is answered before the host gives it up. */
-async function isAnswered(question: Promise<unknown>): Promise<boolean> {
-  let timer: number | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ANSWER_LIMIT_MS);
-  });
-  try {
-    return await Promise.race([question.then(() => true, () => false), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Does one thing that a host may do, sensible or not. */
+/** Does one thing that a host may do, sensible or not; each question has its answer. */
 async function act(
   host: Host,
   random: () => number,
@@ -366,7 +346,13 @@ async function act(
   }
 }
 
-/** Goes away, as a host whose program ends. */
-async function leave(ipc: IpcConnection): Promise<void> {
+/** Goes away, as a host whose program ends, maybe in the middle of a frame. */
+async function leave(
+  ipc: IpcConnection,
+  random: () => number,
+): Promise<void> {
+  if (random() < 0.5) {
+    await ipc.send(garbage(random).subarray(0, 1 + Math.floor(random() * 255)));
+  }
   await ipc.close();
 }
