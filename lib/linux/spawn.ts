@@ -198,6 +198,17 @@ function withInherited<T>(options: SpawnOptions, action: () => T): T {
   }
 }
 
+/** How often, and how far apart, a child is looked at until it has stopped. */
+const STOP_LOOKS = 100;
+const STOP_LOOK_MS = 0.2;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Whether a child stands still, or is dead and needs no limit. */
+function isStopped(pid: number): boolean {
+  const stat = readControl(`/proc/${pid}/stat`);
+  return /^[TXZ]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+}
+
 /** Limits and the like, which only the parent can set, and only now. */
 function applyAfterStart(
   pid: number,
@@ -206,7 +217,18 @@ function applyAfterStart(
 ): void {
   const { cgroup } = options;
   if (cgroup !== undefined && !inCgroup) moveToCgroup(pid, cgroup);
-  setLimits(pid, options);
+  if (options.limits?.stack === undefined) setLimits(pid, options);
+  else {
+    // posix_spawn returns in the midst of the child's execve, which ends by
+    // writing back the limit of the stack that it began with. A stopped child
+    // has come to its end.
+    libc().kill(pid, SIGNALS.SIGSTOP);
+    for (let look = 0; look < STOP_LOOKS && !isStopped(pid); look++) {
+      Atomics.wait(pause, 0, 0, STOP_LOOK_MS);
+    }
+    setLimits(pid, options);
+    libc().kill(pid, SIGNALS.SIGCONT);
+  }
   if (cgroup === undefined || !hasLimits(options)) return;
   // What it has forked meanwhile inherited what it had before.
   const limited = new Set([pid]);
