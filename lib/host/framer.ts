@@ -1,6 +1,7 @@
 /**
- * Cuts a byte stream into the fixed frames of the host link. Pure bytes: it
- * neither decodes nor judges what it cuts. May import `wire` only.
+ * Cuts a byte stream into the fixed frames of the host link, and tells a piece
+ * that begins with a frame from one that goes on with one. What it cuts it
+ * neither decodes nor judges. Pure; may import `wire` only.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import {
   FRAME_SIZE_BYTES,
   FRAME_VERSION,
   FrameType,
+  receiveFrame,
 } from "../wire/frame.ts";
 
 /** The bytes of a frame's head. */
@@ -40,6 +42,50 @@ export function beginsFrame(bytes: Uint8Array): boolean {
   return TYPES.has(view.getUint8(1)) && view.getUint16(2) === Apid.HOST &&
     view.getUint16(4) <= FRAME_PAYLOAD_MAX_BYTES &&
     view.getUint16(6) <= Apid.LAST;
+}
+
+/**
+ * Whether a piece of the stream is whole frames and nothing else: a multiple
+ * of 256 bytes, each 256 of them a valid frame with nothing but zeros behind
+ * its payload, and the first from the host itself.
+ *
+ * The rest of a frame that goes on is none. Where a sender's writes end with
+ * whole frames, what follows a part of one is no multiple of 256 bytes. A read
+ * that fills its buffer is cut off at one, whatever follows; then the heads of
+ * the real frames stand in the midst of each 256 bytes, and all of these would
+ * have to be payload, behind 8 bytes that look like a head, 16 times in a row.
+ *
+ * That much is left to the sender: one that stops twice at the same offset of
+ * a frame, and whose payloads hold such heads at that very offset, is taken
+ * for somebody new. A switch therefore writes its tenants' frames whole.
+ *
+ * @param piece What one read gave.
+ * @returns False also for no bytes at all.
+ *
+ * @example
+ * ```ts
+ * import { isWholeFrames } from "./framer.ts";
+ * import { encodeFrame, FrameType } from "../wire/frame.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const frame = encodeFrame({
+ *   type: FrameType.TC,
+ *   apid: 0,
+ *   destinationApid: 0,
+ *   payload: Uint8Array.of(0, 1, 0, 7),
+ * });
+ * assertEquals(isWholeFrames(frame), true);
+ * assertEquals(isWholeFrames(frame.subarray(0, 255)), false);
+ * ```
+ */
+export function isWholeFrames(piece: Uint8Array): boolean {
+  if (piece.length === 0 || piece.length % FRAME_SIZE_BYTES !== 0) return false;
+  for (let at = 0; at < piece.length; at += FRAME_SIZE_BYTES) {
+    const received = receiveFrame(piece.subarray(at, at + FRAME_SIZE_BYTES));
+    if (!received.ok) return false;
+    if (at === 0 && received.frame.apid !== Apid.HOST) return false;
+  }
+  return true;
 }
 
 /**

@@ -12,7 +12,10 @@
  * - A frame that has begun and does not end is discarded at hang-up, and also
  *   when another host's first frame follows it: a hang-up that lasts less than
  *   a moment is not reported, but the kernel never joins what two connections
- *   sent, so a piece that begins with a frame's head begins a frame.
+ *   sent, so a piece that is whole frames and nothing else begins with one:
+ *   {@linkcode isWholeFrames} says why the rest of a frame is not, and what
+ *   doubt remains. A host that wants to be sure writes whole frames. Where there
+ *   was news of a hang-up, or the port did end, a head will do.
  * - The news of a hang-up may be older than the first question of the host that
  *   came next, which then lies behind what the last one left unread. So what is
  *   read after that news may be the next host's: its answers wait for a host
@@ -29,7 +32,7 @@ import {
   LANE_CAPACITY_FRAMES,
   type QueuedFrame,
 } from "./frame_queue.ts";
-import { beginsFrame, Framer } from "./framer.ts";
+import { beginsFrame, Framer, isWholeFrames } from "./framer.ts";
 
 /**
  * What is read in one turn; then everybody else has his. Few, since each bad
@@ -135,6 +138,8 @@ export class HostLink {
   #isLeaving = false;
   #isReceiving = false;
   #isConnected = false;
+  /** The port ended like one that is hung up since the last piece came. */
+  #mayHaveLeft = false;
   #isClosed = false;
   #framesIn = 0;
   #framesOut = 0;
@@ -287,9 +292,10 @@ export class HostLink {
       }
       bytes += count;
       const piece = this.#buffer.subarray(0, count);
-      if (this.#framer.pendingBytes > 0 && beginsFrame(piece)) {
+      if (this.#framer.pendingBytes > 0 && this.#isOfAnother(piece)) {
         this.#framer.reset();
       }
+      this.#mayHaveLeft = false;
       this.#framer.push(piece, (frame) => {
         this.#framesIn++;
         this.#events.onFrame(frame);
@@ -297,6 +303,12 @@ export class HostLink {
       if (this.#isClosed) return "empty";
     }
     return hasHungUp || this.#hasErrorRoom() ? "more" : "stalled";
+  }
+
+  /** Whether a piece is another host's first, and not the rest of a frame. */
+  #isOfAnother(piece: Uint8Array): boolean {
+    const mayBe = this.#isLeaving || this.#mayHaveLeft;
+    return mayBe ? beginsFrame(piece) : isWholeFrames(piece);
   }
 
   /** Frames that wait, in all lanes. */
@@ -322,8 +334,11 @@ export class HostLink {
   /** The host has gone: from now on what is read may be the next one's. */
   #hangUp(): void {
     // The first that a host writes may come before the news that it is there:
-    // what looks like a hang-up then is none.
-    if (!this.#isConnected) return;
+    // what looks like a hang-up then may be none.
+    if (!this.#isConnected) {
+      this.#mayHaveLeft = true;
+      return;
+    }
     this.#isLeaving = true;
     // The host's next life begins with a whole frame, too.
     this.#queue.dropAnswers();

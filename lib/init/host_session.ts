@@ -30,6 +30,7 @@ import {
   type ParameterAnswer,
 } from "../wire/parameter_message.ts";
 import { StagingId } from "../wire/parameter_staging.ts";
+import { CommandCode } from "../wire/telecommand.ts";
 import type { Log } from "./log.ts";
 import { logFrames } from "./log_frames.ts";
 import type { OpenedLink } from "./machine.ts";
@@ -45,10 +46,18 @@ const PARAMETER_FRAMES = 2;
 const ALL_PARAMETERS_FRAMES = 128;
 
 /**
- * The most frames that may be kept for answers that the disk gives, so that
- * what is answered at once is answered also while many of those are owed.
+ * The most frames that may be kept for answers that wait for the disk or a
+ * look at the system, so that what is answered at once is answered also while
+ * many of those are owed.
  */
 const DEFERRED_FRAMES = 512;
+
+/** The commands whose answers wait so; of parameters, PRM_SET does. */
+const DEFERRED_COMMANDS: ReadonlySet<number> = new Set([
+  CommandCode.FDIR_CHECK,
+  CommandCode.DP_LIST,
+  CommandCode.DP_READ,
+]);
 
 /** Lines of the log leave this much room for events and HEALTH. */
 const LOG_ROOM_FRAMES = 128;
@@ -269,9 +278,10 @@ export class HostSession {
       case FrameType.TC: {
         const request = readRequest(frame.payload);
         const { command } = request;
-        const isUrgent = hostCommand(command)?.isUrgent ?? false;
-        const frames = answerLimitFrames(command);
-        const ticket = this.#keep(frame, frames, isUrgent);
+        const ticket = this.#keep(frame, answerLimitFrames(command), {
+          isUrgent: hostCommand(command)?.isUrgent ?? false,
+          isDeferred: DEFERRED_COMMANDS.has(command),
+        });
         if (ticket === null) return;
         this.#tickets.set(request, ticket);
         return onRequest(request);
@@ -292,6 +302,7 @@ export class HostSession {
           set.parameterId === StagingId.COMMIT
             ? ALL_PARAMETERS_FRAMES
             : PARAMETER_FRAMES,
+          { isDeferred: true },
         );
         if (ticket === null) return;
         return void parameters.set(set).then((answers) =>
@@ -311,10 +322,13 @@ export class HostSession {
   }
 
   /** Keeps room for an answer, or says HOST_BUSY. */
-  #keep(frame: Frame, frames: number, isUrgent = false): Ticket | null {
+  #keep(
+    frame: Frame,
+    frames: number,
+    { isUrgent = false, isDeferred = false } = {},
+  ): Ticket | null {
     const room = (this.#link?.room("answer") ?? 0) - this.#keptFrames;
-    // Between two turns only those of the disk are kept.
-    const isDeferred = frame.type === FrameType.PRM_SET || frames > 1;
+    // What is not deferred gives its room back before the next frame is read.
     const isTooMuch = isDeferred && this.#keptFrames + frames > DEFERRED_FRAMES;
     if ((frames > room || isTooMuch) && !isUrgent) {
       this.#refuse(frame, FrameErrorCode.HOST_BUSY);

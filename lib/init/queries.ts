@@ -1,7 +1,10 @@
 /**
  * The host's questions that the core can't answer, because the answer stands
- * on the disk or in the boot's timeline. Each is answered exactly once, some
- * time later, whatever the disk does. Imports `storage`, `wire` and this room.
+ * on the disk or in the boot's timeline. Each is answered exactly once,
+ * whatever the disk does: what is in memory at once, what must be read from the
+ * disk within {@linkcode QUERY_LIMIT_MS}. Of the latter,
+ * {@linkcode DISK_QUERIES} are under way at most. Imports `storage`, `wire` and
+ * this room.
  *
  * @module
  */
@@ -22,6 +25,20 @@ import { CommandStatus } from "../wire/telecommand.ts";
 import type { QueryAction } from "./core_types.ts";
 import type { Timeline, TimelineEntry } from "./timeline.ts";
 
+/** How long the disk may take for an answer, before it is ETIMEDOUT. */
+export const QUERY_LIMIT_MS = 30_000;
+
+/**
+ * How many questions may wait for the disk; one more is answered with EAGAIN.
+ * One whose time is up waits on: a disk that hangs holds so many, and no more.
+ */
+export const DISK_QUERIES = 8;
+
+type DiskAction = Extract<
+  QueryAction,
+  { readonly kind: "list-products" | "read-product" }
+>;
+
 /** What questions are answered from. */
 export interface QueriesParts {
   /** The volume, or null. */
@@ -39,6 +56,8 @@ export interface QueriesParts {
 /** Answers questions. */
 export class Queries {
   readonly #parts: QueriesParts;
+  /** Questions that wait for the disk, also those whose time is up. */
+  #underWay = 0;
 
   /**
    * Begins with no question open.
@@ -50,7 +69,7 @@ export class Queries {
   }
 
   /**
-   * Answers a question, now or later.
+   * Answers a question: before it returns, unless the disk must be read.
    *
    * @param request Whom to answer.
    * @param action What is asked.
@@ -59,37 +78,51 @@ export class Queries {
     const { answer } = this.#parts;
     let result: Uint8Array;
     try {
-      result = await this.#result(action);
+      const found = this.#result(action);
+      result = found instanceof Promise ? await found : found;
     } catch (error) {
       return answer(request, queryStatus(error));
     }
     answer(request, CommandStatus.OK, result);
   }
 
-  async #result(action: QueryAction): Promise<Uint8Array> {
+  #result(action: QueryAction): Uint8Array | Promise<Uint8Array> {
     if (action.kind === "read-timeline") {
       const phases = this.#parts.timeline.entries().map(phaseEntry);
       return encodeBootTimeline(phases, action.first);
     }
     const { volume } = this.#parts;
     if (volume === null) throw new NoVolumeError();
-    switch (action.kind) {
-      case "read-events":
-        return eventsResult(volume, action.wanted);
-      case "list-products": {
-        const store = volume.dataProducts;
-        const { products, gaps } = await store.catalogue();
-        const freeBytes = BigInt(await store.freeBytes());
-        const damagedCount = gaps.length;
-        const catalogue = { products, freeBytes, damagedCount };
-        return encodeDataProductList(catalogue, action.first);
-      }
-      case "read-product": {
-        const { name, offset, length } = action.wanted;
-        return encodeDataProductPiece(
-          await volume.dataProducts.readPiece(name, offset, length),
-        );
-      }
+    if (action.kind === "read-events") {
+      return eventsResult(volume, action.wanted);
+    }
+    return this.#read(volume, action);
+  }
+
+  /** Reads what is asked for, if not too many wait already, within the limit. */
+  async #read(volume: Volume, action: DiskAction): Promise<Uint8Array> {
+    if (this.#underWay >= DISK_QUERIES) {
+      throw new StorageError(
+        "EAGAIN",
+        `${DISK_QUERIES} questions wait for the disk`,
+      );
+    }
+    this.#underWay++;
+    const reading = diskResult(volume, action).finally(() => this.#underWay--);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () =>
+          reject(
+            new StorageError("ETIMEDOUT", `no answer in ${QUERY_LIMIT_MS} ms`),
+          ),
+        QUERY_LIMIT_MS,
+      );
+    });
+    try {
+      return await Promise.race([reading, late]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
@@ -118,6 +151,21 @@ export function queryStatus(error: unknown): number {
   // A volume is closed when the machine goes down, and gone for the host.
   if (error.code === "EBADF") return CommandStatus.ENODEV;
   return CommandStatus[error.code];
+}
+
+async function diskResult(
+  volume: Volume,
+  action: DiskAction,
+): Promise<Uint8Array> {
+  const store = volume.dataProducts;
+  if (action.kind === "read-product") {
+    const { name, offset, length } = action.wanted;
+    return encodeDataProductPiece(await store.readPiece(name, offset, length));
+  }
+  const { products, gaps } = await store.catalogue();
+  const freeBytes = BigInt(await store.freeBytes());
+  const catalogue = { products, freeBytes, damagedCount: gaps.length };
+  return encodeDataProductList(catalogue, action.first);
 }
 
 function eventsResult(volume: Volume, wanted: EventsRequest): Uint8Array {

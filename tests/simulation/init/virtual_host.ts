@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { beginsFrame, Framer } from "../../../lib/host/framer.ts";
+import { Framer } from "../../../lib/host/framer.ts";
 import { HOST_COMMANDS } from "../../../lib/host/commands.ts";
 import { LANE_CAPACITY_FRAMES } from "../../../lib/host/frame_queue.ts";
 import type { LinkPort } from "../../../lib/host/link.ts";
@@ -147,7 +147,10 @@ export class VirtualHost implements LinkPort {
   /** See {@linkcode LinkPort.read}. */
   read(buffer: Uint8Array): number | null {
     const [first] = this.#toGuest;
-    if (first === undefined) return this.#isOpen ? null : 0;
+    if (first === undefined) {
+      if (!this.#isOpen) this.#isHangupUnheard = false;
+      return this.#isOpen ? null : 0;
+    }
     // A read may end anywhere, also in the middle of a frame.
     let room = this.#random.chance(0.3)
       ? 1 + this.#random.below(300)
@@ -158,9 +161,6 @@ export class VirtualHost implements LinkPort {
       next !== undefined && room > 0;
       next = this.#toGuest[0]
     ) {
-      // But not where the rest looks like a frame of its own: the link takes
-      // that for the first of another connection.
-      while (room < next.length && beginsFrame(next.subarray(room))) room++;
       const part = next.subarray(0, room);
       buffer.set(part, count);
       count += part.length;
@@ -189,13 +189,13 @@ export class VirtualHost implements LinkPort {
   /** See {@linkcode LinkPort.close}. */
   close(): void {
     this.#listener = null;
+    this.#isHangupUnheard = false;
   }
 
   #report(): void {
     const listener = this.#listener;
     this.#agenda.at(this.#agenda.nowMs, () => {
       if (listener !== this.#listener || listener === null) return;
-      if (!this.#isOpen) this.#isHangupUnheard = false;
       listener({
         readable: this.#toGuest.length > 0 || !this.#isOpen,
         writable: this.#isOpen && this.#toHostBytes < PORT_CAPACITY_BYTES,
@@ -226,8 +226,9 @@ export class VirtualHost implements LinkPort {
   }
 
   /**
-   * Opens the host's end, once the other end has heard that it was closed: a
-   * kernel that tells of neither leaves no way to know.
+   * Opens the host's end, once the other end has read that it was closed: of a
+   * shorter absence a kernel tells nothing, and what is read then may end
+   * anywhere, while `isWholeFrames` needs whole ones.
    */
   open(): void {
     this.#agenda.at(this.#agenda.nowMs, () => {

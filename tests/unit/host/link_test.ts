@@ -3,6 +3,10 @@ import { concat } from "@std/bytes";
 import { LANE_CAPACITY_FRAMES } from "../../../lib/host/frame_queue.ts";
 import { HostLink } from "../../../lib/host/link.ts";
 import { Apid, encodeFrame, FrameType } from "../../../lib/wire/frame.ts";
+import {
+  CommandCode,
+  encodeTelecommand,
+} from "../../../lib/wire/telecommand.ts";
 import { close, read, write } from "../../../lib/linux/file.ts";
 import { Poller } from "../../../lib/linux/poller.ts";
 import { socketPair } from "../../../lib/linux/socket.ts";
@@ -183,6 +187,81 @@ Deno.test("HostLink takes the next host's first frame for one, wherever the last
   }
 });
 
+Deno.test("HostLink goes on with a frame whose rest looks like a frame's head", () => {
+  const tc = (sequence: number, bytes = new Uint8Array()) =>
+    encodeFrame({
+      type: FrameType.TC,
+      apid: Apid.HOST,
+      destinationApid: 0,
+      payload: encodeTelecommand({
+        command: CommandCode.PING,
+        sequence,
+        arguments: bytes,
+      }),
+    });
+  const meets = (pieces: readonly Uint8Array[], what: string) => {
+    const frames: Uint8Array[] = [];
+    const { port } = fakeLink((_, bytes) => void frames.push(bytes));
+    port.pieces.push(...pieces);
+    while (port.pieces.length > 0) port.poll();
+    assertEquals(concat(frames), concat(pieces), what);
+  };
+  for (let sequence = 0x0101; sequence <= 0x010A; sequence++) {
+    const frame = tc(sequence);
+    // The sequence stands where a version and a type would.
+    meets([frame.slice(0, 10), frame.slice(10)], "its rest alone");
+    const next = concat([frame, ...Array.from({ length: 16 }, () => frame)]);
+    const three = next.subarray(0, 3 * 256);
+    meets([three.slice(0, 10), three.slice(10)], "with the next ones");
+    // As the port does with a burst: each read but the last fills the buffer.
+    meets([
+      next.slice(0, 10),
+      next.slice(10, 10 + 4096),
+      next.slice(10 + 4096),
+    ], "a read that fills the buffer");
+  }
+  // What a tenant may send behind a switch: a head at any place of its payload.
+  const head = Uint8Array.of(1, 2, 0, 0, 0, 248, 0, 0);
+  for (let at = 0; at <= 248 - head.length; at++) {
+    const payload = new Uint8Array(248).fill(9);
+    payload.set(head, at);
+    const frame = encodeFrame({
+      type: FrameType.TC,
+      apid: 0x21,
+      destinationApid: 0,
+      payload,
+    });
+    const cut = 8 + at;
+    meets([frame.slice(0, cut), frame.slice(cut)], `cut at ${cut}`);
+    const next = concat([frame, tc(1)]);
+    meets([next.slice(0, cut), next.slice(cut)], `cut at ${cut}, and one more`);
+    const many = concat([frame, ...Array.from({ length: 16 }, () => tc(1))]);
+    meets(
+      [
+        many.slice(0, cut),
+        many.slice(cut, cut + 4096),
+        many.slice(cut + 4096),
+      ],
+      `cut at ${cut}, and a read that fills the buffer`,
+    );
+  }
+});
+
+Deno.test("HostLink takes a next host's burst for one, also where it fills the buffer", () => {
+  const ping = encodeFrame({
+    type: FrameType.TC,
+    apid: Apid.HOST,
+    destinationApid: 0,
+    payload: new Uint8Array(248).fill(7),
+  });
+  const burst = concat(Array.from({ length: 16 }, () => ping));
+  const frames: Uint8Array[] = [];
+  const { port } = fakeLink((_, bytes) => void frames.push(bytes));
+  port.pieces.push(ping.slice(0, 100), burst);
+  while (port.pieces.length > 0) port.poll();
+  assertEquals(concat(frames), burst);
+});
+
 Deno.test("HostLink answers a host whose first frame is there before itself", () => {
   const { port, link } = fakeLink((link, bytes) => {
     link.send(bytes, "answer");
@@ -233,6 +312,25 @@ Deno.test("HostLink answers a host whose first frame it meets with the news that
     assertEquals(concat(port.written), ping);
     link.close();
   }
+});
+
+Deno.test("HostLink forgets what a host left that came and went before the news of it", () => {
+  const frames: Uint8Array[] = [];
+  const { port, link } = fakeLink((_, bytes) => void frames.push(bytes));
+  port.pieces.push(new Uint8Array());
+  port.poll(true);
+  port.pieces.push(frame(6).subarray(0, 99), new Uint8Array());
+  port.poll(true);
+  assertEquals(link.isConnected, false);
+  const ping = encodeFrame({
+    type: FrameType.TC,
+    apid: Apid.HOST,
+    destinationApid: 0,
+    payload: new Uint8Array(248).fill(7),
+  });
+  port.pieces.push(ping.slice(0, 50), ping.slice(50));
+  port.poll();
+  assertEquals(frames, [ping]);
 });
 
 Deno.test("HostLink reads a bounded piece at a time, and asks for the rest", () => {

@@ -210,6 +210,11 @@ Deno.test("HostSession refuses with HOST_BUSY what it could not answer, but neit
   assertEquals(bench.frames(), []);
   bench.command(CommandCode.DP_READ, 8);
   assertEquals(bench.faults(), [busy]);
+  // An answer in pages that needs no disk is given.
+  bench.command(CommandCode.SERVICE_LIST, 9);
+  const list = bench.requests.pop();
+  if (list !== undefined) bench.session.answer(list, 0);
+  assertEquals(bench.frames().length, 1);
   const set = encodeParameterSet({ parameterId: 1, value: new Uint8Array() });
   for (let index = 0; index < 5; index++) bench.send(FrameType.PRM_SET, set);
   assertEquals(bench.sets.length, 4);

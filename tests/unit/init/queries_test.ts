@@ -1,7 +1,11 @@
 import { assertEquals } from "@std/assert";
 import type { HostRequest } from "../../../lib/host/requests.ts";
 import type { QueryAction } from "../../../lib/init/core_types.ts";
-import { Queries } from "../../../lib/init/queries.ts";
+import {
+  DISK_QUERIES,
+  Queries,
+  QUERY_LIMIT_MS,
+} from "../../../lib/init/queries.ts";
 import { Timeline } from "../../../lib/init/timeline.ts";
 import { openVolume, type Volume } from "../../../lib/storage/volume.ts";
 import { decodeBootTimeline } from "../../../lib/wire/boot_timeline.ts";
@@ -28,6 +32,22 @@ async function ask(
   await queries.ask(request, action);
   assertEquals(answers.length, 1);
   return answers[0] ?? { status: -1, result: new Uint8Array() };
+}
+
+/** Timers that run when the test says so. */
+function virtualTimers() {
+  const { setTimeout, clearTimeout } = globalThis;
+  const timers: { readonly delayMs: number; readonly run: () => void }[] = [];
+  Object.assign(globalThis, {
+    setTimeout: (run: () => void, delayMs: number) => {
+      timers.push({ delayMs, run });
+      return -1;
+    },
+    clearTimeout: () => {},
+  });
+  const restore = () =>
+    void Object.assign(globalThis, { setTimeout, clearTimeout });
+  return Object.assign(timers, { restore });
 }
 
 const readEvents = (from: bigint, count: number): QueryAction => ({
@@ -131,6 +151,70 @@ Deno.test("Queries answers also when the disk fails, and after it was closed", a
   assertEquals((await ask(volume, action)).status, CommandStatus.EIO);
   disk.faults = {};
   assertEquals((await ask(volume, action)).status, CommandStatus.OK);
+});
+
+Deno.test("Queries gives up a disk that hangs, and lets no more wait for it than it can hold", async () => {
+  const disk = await makeDisk({ blockCount: 128 });
+  const volume = await openVolume(disk);
+  const data = new Uint8Array(5_000);
+  await volume.dataProducts.write({
+    name: "image",
+    dataProductClass: 1,
+    priority: 0,
+    data,
+  });
+  const { promise: healed, resolve: heal } = Promise.withResolvers<void>();
+  let isHung = true;
+  const readDisk = disk.read.bind(disk);
+  disk.read = async (block, count) => {
+    if (isHung) await healed;
+    return await readDisk(block, count);
+  };
+  const statuses: number[] = [];
+  const queries = new Queries({
+    volume,
+    timeline: new Timeline(),
+    answer: (_request, status) => void statuses.push(status),
+  });
+  const action = {
+    kind: "read-product",
+    wanted: { name: "image", offset: 0, length: 100 },
+  } as const;
+  const request: HostRequest = { command: 18, sequence: 1, action };
+  const turns = virtualTimers();
+  try {
+    const waiting = range(1, DISK_QUERIES).map(() =>
+      queries.ask(request, action)
+    );
+    // What is in memory is told while the disk owes all that it may.
+    await queries.ask(request, readEvents(0n, 96));
+    await queries.ask(request, { kind: "read-timeline", first: 0 });
+    assertEquals(statuses, [CommandStatus.OK, CommandStatus.OK]);
+    await queries.ask(request, action);
+    assertEquals(statuses.splice(0).at(-1), CommandStatus.EAGAIN);
+    assertEquals(
+      turns.map(({ delayMs }) => delayMs),
+      waiting.map(() => QUERY_LIMIT_MS),
+    );
+    for (const { run } of turns.splice(0)) run();
+    await Promise.all(waiting);
+    assertEquals(
+      statuses.splice(0),
+      waiting.map(() => CommandStatus.ETIMEDOUT),
+    );
+    // They are answered, and hang all the same.
+    await queries.ask(request, action);
+    assertEquals(statuses.splice(0), [CommandStatus.EAGAIN]);
+  } finally {
+    turns.restore();
+  }
+  isHung = false;
+  heal();
+  // Reads stand in line: behind this one, those before it have ended.
+  await volume.dataProducts.readPiece("image", 0, 1);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  await queries.ask(request, action);
+  assertEquals(statuses, [CommandStatus.OK]);
 });
 
 Deno.test("Queries tells the timeline in microseconds, long names cut between characters", async () => {
