@@ -91,15 +91,23 @@ async function within<T>(
 export class IpcConnection {
   readonly #connection: Deno.UnixConn;
   readonly #frames: Uint8Array[] = [];
-  readonly #reading: Promise<void>;
+  #reading: Promise<void> | undefined;
   #partial = new Uint8Array(0);
   #ended = false;
   #wake: () => void = () => {};
 
-  /** @param connection the unix socket that QEMU serves */
-  constructor(connection: Deno.UnixConn) {
+  /**
+   * @param connection the unix socket that QEMU serves
+   * @param isDeaf whether nothing is read before {@linkcode listen}
+   */
+  constructor(connection: Deno.UnixConn, isDeaf = false) {
     this.#connection = connection;
-    this.#reading = this.#read();
+    if (!isDeaf) this.listen();
+  }
+
+  /** Begins to read. */
+  listen(): void {
+    this.#reading ??= this.#read();
   }
 
   async #read(): Promise<void> {
@@ -341,15 +349,16 @@ export class Machine implements AsyncDisposable {
   /**
    * Connects to the `ipc` port as the host.
    *
+   * @param isDeaf whether nothing is read before it listens
    * @returns the connection; the machine closes it at its end
    * @throws {Error} when the machine has ended
    */
-  async connectIpc(): Promise<IpcConnection> {
+  async connectIpc(isDeaf = false): Promise<IpcConnection> {
     const connection = await this.#machine.connectIpc();
     if (connection === undefined) {
       throw new Error(this.#story("the machine ended before its port was met"));
     }
-    const ipc = new IpcConnection(connection);
+    const ipc = new IpcConnection(connection, isDeaf);
     this.#connections.push(ipc);
     return ipc;
   }
