@@ -66,6 +66,7 @@ async function imageWith(configuration: unknown): Promise<OverlaidImage> {
     victim("other"),
     onDemand("map", "map"),
     onDemand("capabilities", "capabilities"),
+    onDemand("no-new-privileges", "no-new-privileges"),
     onDemand("namespace", "namespace"),
     onDemand("cgroup", "cgroup", "victim"),
     onDemand("cgroup-other", "cgroup", "other"),
@@ -145,6 +146,14 @@ function eventTexts(disk: Uint8Array, code: number): string[] {
   return texts;
 }
 
+/** A block of the ring that is not as it was, or -1. */
+function changedEventBlock(before: Uint8Array, after: Uint8Array): number {
+  for (let at = 17 * 512; at < 33 * 512; at++) {
+    if (before[at] !== after[at]) return Math.floor(at / 512);
+  }
+  return -1;
+}
+
 const LOG = { response: "LOG" };
 
 Deno.test("each fault of a real machine is found at the next look, and has an event", async () => {
@@ -204,12 +213,21 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
   await faults.damage("clock");
   await faults.finds("clock", "machine", /^stepped by (99|100)\.\d s/);
   await faults.damage(
+    "no-new-privileges",
+    /(victim|other): victim did no-new-privileges/,
+  );
+  assert(
+    (await faults.check()).anomalies.some(({ check, text }) =>
+      check === CHECK_CODES.privileges && text === "NoNewPrivs is 1, was 0"
+    ),
+  );
+  await faults.damage(
     "capabilities",
     /(victim|other): victim did capabilities/,
   );
   assert(
     (await faults.check()).anomalies.some(({ check, text }) =>
-      check === CHECK_CODES.privileges && /^CapPrm is 0+, was|^Cap/.test(text)
+      check === CHECK_CODES.privileges && /^Cap|, \d more$/.test(text)
     ),
   );
   // A process that is started again without its filter.
@@ -238,14 +256,27 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
     "machine",
     /^block 5 is different, repaired/,
   );
+  const before = machine.readDisk();
   machine.flipDiskBit(0x15);
   await faults.finds(
     "superblock",
     "machine",
     /^block 0 is different, repaired/,
   );
-  machine.flipDiskBit(20 * 512 + 40);
-  await faults.finds("events", "machine", /^block 20 is different, repaired/);
+  // A block of the ring on another page of the guest's cache than the one to
+  // which it appends: that one is written as a whole, and would heal it.
+  let written = -1;
+  await machine.waitForDisk((disk) => {
+    written = changedEventBlock(before, disk);
+    return written !== -1;
+  });
+  const settled = written < 22 ? 28 : written < 24 ? 32 : 20;
+  machine.flipDiskBit(settled * 512 + 40);
+  await faults.finds(
+    "events",
+    "machine",
+    new RegExp(`^block ${settled} is different, repaired`),
+  );
 
   await faults.damage("memory", /SERVICE_STARTED memory|SERVICE_COMMAND/);
   for (let count = 0; count < 200; count++) {
