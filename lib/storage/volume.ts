@@ -9,7 +9,9 @@
  * may be old, new, torn or garbage. With a journal block, every acknowledged
  * change is there afterwards, a change under way is wholly there or wholly
  * absent, and no neighbour is harmed; records that a change under way makes
- * room for may be gone. On a volume without a journal (its data product area
+ * room for may be gone. Of several appends under way at once, later ones may be
+ * there without earlier ones: their numbers then show the gap, and numbering
+ * goes on after them. On a volume without a journal (its data product area
  * reaches the end) the same holds if the device writes single blocks
  * atomically, as nearly all do; if it tears one, entries that share that block
  * may be lost with it.
