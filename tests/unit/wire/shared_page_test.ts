@@ -159,24 +159,10 @@ Deno.test("readMissionTime never gives a torn time while another thread writes",
   const page = new SharedPage(
     new Uint8Array(buffer, 0, SHARED_PAGE_SIZE_BYTES),
   );
-  const module = new URL("../../../lib/wire/shared_page.ts", import.meta.url);
-  // Each time has nanos that follow from its seconds, so a mix of two shows.
-  const source = `
-    import { SharedPage } from ${JSON.stringify(module.href)};
-    self.onmessage = ({ data }) => {
-      const page = new SharedPage(new Uint8Array(data, 0, 4096));
-      const stop = new Int32Array(data, 4096, 2);
-      for (let n = 0; Atomics.load(stop, 0) === 0; n++) {
-        page.writeMissionTime({ seconds: BigInt(n) << 20n, nanos: n % 1000 });
-        Atomics.store(stop, 1, n);
-      }
-      self.close();
-    };`;
-  const url = URL.createObjectURL(
-    new Blob([source], { type: "text/javascript" }),
-  );
+  const url = new URL("../../fixtures/mission_time_writer.ts", import.meta.url);
   const worker = new Worker(url, { type: "module" });
   const words = new Int32Array(buffer, SHARED_PAGE_SIZE_BYTES, 2);
+  await new Promise((resolve) => worker.onmessage = resolve);
   worker.postMessage(buffer);
   let whole = 0;
   let refused = 0;
@@ -202,5 +188,4 @@ Deno.test("readMissionTime never gives a torn time while another thread writes",
   }
   Atomics.store(words, 0, 1);
   worker.terminate();
-  URL.revokeObjectURL(url);
 });
