@@ -8,9 +8,10 @@ import type { DataProduct } from "../../lib/storage/descriptor.ts";
 import { BLOCK_SIZE_BYTES } from "../../lib/storage/device.ts";
 import { hexNumber } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
-import { usageError, writeError } from "../command_line/error.ts";
+import { usageError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 import { printable } from "../command_line/output.ts";
+import { writeFile } from "../command_line/write_file.ts";
 import { readInput } from "./param.ts";
 import { TARGET_OPTIONS, withVolume } from "./target.ts";
 
@@ -43,8 +44,8 @@ export const dpGet: Command = {
   options: TARGET_OPTIONS,
   details:
     `Of several products of one name, the newest is meant. The data's CRC is judged
-before anything is written. FILE may be - for standard output, the default.
-Exits with ${ExitCode.NOT_FOUND} if there is no such product.`,
+before anything is written. FILE appears whole, or what was there stays; it may
+be - for standard output, the default. Exits with ${ExitCode.NOT_FOUND} if there is no such product.`,
   run: async (args, output) => {
     const name = args.operand(1);
     const data = await withVolume(
@@ -57,11 +58,7 @@ Exits with ${ExitCode.NOT_FOUND} if there is no such product.`,
       output.bytes(data);
       return ExitCode.OK;
     }
-    try {
-      await Deno.writeFile(file, data);
-    } catch (error) {
-      throw writeError(file, error);
-    }
+    await writeFile(file, data);
     return ExitCode.OK;
   },
 };

@@ -9,19 +9,22 @@ import {
   PARAMETER_VALUE_MAX_BYTES,
   type ParameterEntry,
 } from "../../lib/wire/parameter.ts";
-import { fromHex, toHex } from "../../lib/wire/hex.ts";
+import { toHex } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
 import { CommandError, usageError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
-import {
-  type Arguments,
-  parseInteger,
-  quote,
-} from "../command_line/options.ts";
+import type { Arguments } from "../command_line/options.ts";
 import { type Output, showBytes, textOf } from "../command_line/output.ts";
+import {
+  encodeValue,
+  parameterId,
+  parameterName,
+  plainValue,
+  requireTaken,
+  VALUE_OPTIONS,
+  type ValueOption,
+} from "../command_line/parameter_value.ts";
 import { TARGET_OPTIONS, withVolume } from "./target.ts";
-
-const MAXIMUM_ID = 0xFFFFFFFF;
 
 /** How much of a file is read at a time. */
 const PIECE_BYTES = 64 * 1024;
@@ -29,17 +32,18 @@ const PIECE_BYTES = 64 * 1024;
 /** The subcommand `param get`. */
 export const paramGet: Command = {
   summary: "print a parameter",
-  operands: ["TARGET", "ID"],
+  operands: ["TARGET", "NAME"],
   options: {
     ...TARGET_OPTIONS,
     raw: { help: "write the bytes of the value and nothing else" },
     json: { help: "print one JSON object" },
   },
   details:
-    `Prints text as it is and other values as 0x and hexadecimal digits. Exits with ${ExitCode.NOT_FOUND}
-if there is no such parameter.`,
+    `NAME is a number, or the name of one of the init's own parameters. Prints text
+as it is and other values as 0x and hexadecimal digits. Exits with ${ExitCode.NOT_FOUND} if there
+is no such parameter.`,
   run: async (args, output) => {
-    const id = parseInteger("ID", args.operand(1), 0, MAXIMUM_ID);
+    const id = parameterId(args.operand(1));
     const entry = await withVolume(
       args,
       "read",
@@ -48,7 +52,7 @@ if there is no such parameter.`,
     if (entry === undefined) {
       throw new CommandError(
         ExitCode.NOT_FOUND,
-        `${args.operand(0)} has no parameter ${id}`,
+        `${args.operand(0)} has no parameter ${parameterName(id)}`,
       );
     }
     if (args.has("raw")) output.bytes(entry.value);
@@ -78,29 +82,28 @@ export const paramList: Command = {
 /** The subcommand `param set`. */
 export const paramSet: Command = {
   summary: "store a parameter",
-  operands: ["TARGET", "ID", "[TEXT]"],
+  operands: ["TARGET", "NAME", "[VALUE]"],
   options: {
     ...TARGET_OPTIONS,
-    hex: { value: "DIGITS", help: "the value as hexadecimal digits" },
-    u32: { value: "N", help: "the value as a big-endian u32" },
-    u64: { value: "N", help: "the value as a big-endian u64" },
+    ...VALUE_OPTIONS,
     file: {
       value: "FILE",
       help: "the value is the content of FILE (- for standard input)",
     },
+    force: { help: "store what the init would not take, too", letter: "f" },
     json: { help: "print the stored entry as JSON" },
   },
   details:
-    `The value is TEXT in UTF-8, or what exactly one of the options gives; at most 240
-bytes. When the command ends, the value survives a power cut.`,
+    `NAME is a number, or the name of one of the init's own parameters. VALUE is of the
+parameter's own type; for one that is not the init's it is text in UTF-8,
+unless exactly one of the options gives the value; at most 240 bytes. When the
+command ends, the value survives a power cut. What the init would not take is
+refused without --force: a value out of the range of one of its own parameters,
+and the numbers from 0xFFFF0000 on that are none of them.`,
   run: async (args, output) => {
-    const id = parseInteger("ID", args.operand(1), 0, MAXIMUM_ID);
-    const value = await valueOf(args);
-    if (value.length > 240) {
-      throw usageError(
-        `the value has ${value.length} bytes, expected at most 240`,
-      );
-    }
+    const id = parameterId(args.operand(1));
+    const value = await valueOf(id, args);
+    if (!args.has("force")) requireTaken(id, value);
     const entry = await withVolume(
       args,
       "write",
@@ -109,49 +112,32 @@ bytes. When the command ends, the value survives a power cut.`,
     if (args.has("json")) output.json(entryJson(entry));
     else {
       output.line(
-        `parameter ${id} stored, generation ${entry.generation}, ${value.length} bytes`,
+        `parameter ${
+          parameterName(id)
+        } stored, generation ${entry.generation}, ${value.length} bytes`,
       );
     }
     return ExitCode.OK;
   },
 };
 
-async function valueOf(args: Arguments): Promise<Uint8Array> {
-  const ways = ["hex", "u32", "u64", "file"].filter((way) => args.has(way));
-  const text = args.operands[2];
-  if (ways.length + (text === undefined ? 0 : 1) !== 1) {
+async function valueOf(id: number, args: Arguments): Promise<Uint8Array> {
+  const ways = (Object.keys(VALUE_OPTIONS) as ValueOption[])
+    .filter((way) => args.has(way));
+  const file = args.text("file");
+  const plain = args.operands[2];
+  const [way] = ways;
+  const given = [plain, file].filter((one) => one !== undefined);
+  if (ways.length + given.length !== 1) {
     throw usageError(
-      "expected exactly one value: TEXT, --hex, --u32, --u64 or --file",
+      "expected exactly one value: VALUE, --hex, --text, --u32, --u64 or --file",
     );
   }
-  if (text !== undefined) return new TextEncoder().encode(text);
-  const given = args.text(ways[0] ?? "") ?? "";
-  if (ways[0] === "file") {
-    return await readInput(given, PARAMETER_VALUE_MAX_BYTES);
+  if (way !== undefined) return encodeValue(way, args.text(way) ?? "");
+  if (file !== undefined) {
+    return await readInput(file, PARAMETER_VALUE_MAX_BYTES);
   }
-  if (ways[0] === "hex") {
-    const bytes = fromHex(given.replace(/^0x/, ""));
-    if (bytes === undefined) {
-      throw usageError(
-        `--hex is ${quote(given)}, expected pairs of hexadecimal digits`,
-      );
-    }
-    return bytes;
-  }
-  const view = new DataView(new ArrayBuffer(ways[0] === "u32" ? 4 : 8));
-  if (ways[0] === "u32") {
-    view.setUint32(0, parseInteger("--u32", given, 0, 0xFFFFFFFF));
-  } else {
-    const valid = /^(\d+|0[xX][\da-fA-F]+)$/.test(given);
-    const number = valid ? BigInt(given) : -1n;
-    if (number < 0n || number >= 2n ** 64n) {
-      throw usageError(
-        `--u64 is ${quote(given)}, expected an integer of 0..2^64-1`,
-      );
-    }
-    view.setBigUint64(0, number);
-  }
-  return new Uint8Array(view.buffer);
+  return plainValue(id, plain ?? "");
 }
 
 /**

@@ -6,11 +6,12 @@
 
 import { usageError } from "../command_line/error.ts";
 import { printable } from "../command_line/output.ts";
+import { writeFile } from "../command_line/write_file.ts";
 import { bootChartSvg } from "./boot_chart_svg.ts";
 import { bootChartLines } from "./boot_chart_text.ts";
 import { planBoot } from "./boot_plan.ts";
 import type { VmCommand } from "./command.ts";
-import { CtlError, ExitCode } from "./exit_code.ts";
+import { ExitCode } from "./exit_code.ts";
 import { isUnicodeTerminal, terminalColumns } from "./terminal.ts";
 import { outcomeName } from "./text.ts";
 
@@ -47,8 +48,9 @@ export const bootChart: VmCommand = {
       ?.replaceAll("%s", target.label.replaceAll("/", "_"));
     if (svg !== undefined) {
       const text = bootChartSvg(plan, printable(target.label));
-      if (svg === "-") bytes(new TextEncoder().encode(text));
-      else writeFile(svg, text);
+      const drawn = new TextEncoder().encode(text);
+      if (svg === "-") bytes(drawn);
+      else await writeFile(svg, drawn);
     }
     const json = {
       totalSeconds: plan.total,
@@ -74,12 +76,3 @@ export const bootChart: VmCommand = {
     return ExitCode.OK;
   },
 };
-
-function writeFile(path: string, text: string): void {
-  try {
-    Deno.writeTextFileSync(path, text);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new CtlError(ExitCode.FAILED, `${path} can't be written: ${message}`);
-  }
-}

@@ -7,8 +7,9 @@
 import { hexNumber } from "../../lib/wire/hex.ts";
 import { usageError } from "../command_line/error.ts";
 import { printable, showSize } from "../command_line/output.ts";
+import { writeFile } from "../command_line/write_file.ts";
 import type { VmCommand } from "./command.ts";
-import { CtlError, ExitCode } from "./exit_code.ts";
+import { ExitCode } from "./exit_code.ts";
 
 /** The subcommand `dp list`. */
 export const dpList: VmCommand = {
@@ -52,9 +53,10 @@ export const dpGet: VmCommand = {
   options: {},
   json: `{"name", "dataLength", "file"}; FILE is needed, and not -`,
   details:
-    `The data's CRC is judged before anything is written. FILE may be - for standard
-output, the default. With several VMs FILE must have %s, which stands for the
-VM's label. Exits with ${ExitCode.NOT_FOUND} if there is no such product.`,
+    `The data's CRC is judged before anything is written. FILE appears whole, or what was there
+stays; it may be - for standard output, the default. With several VMs FILE must
+have %s, which stands for the VM's label. Exits with ${ExitCode.NOT_FOUND} if there is no such
+product.`,
   check: (args) => {
     if (args.has("json") && (args.operands[1] ?? "-") === "-") {
       throw usageError("dp get: --json needs a FILE");
@@ -69,12 +71,7 @@ VM's label. Exits with ${ExitCode.NOT_FOUND} if there is no such product.`,
       bytes(data);
       return ExitCode.OK;
     }
-    try {
-      await Deno.writeFile(file, data);
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      throw new CtlError(ExitCode.FAILED, `${file} can't be written: ${text}`);
-    }
+    await writeFile(file, data);
     tell({ name, dataLength: data.length, file }, [
       `${printable(name)}: ${data.length} bytes in ${printable(file)}`,
     ]);

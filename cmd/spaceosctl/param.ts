@@ -4,20 +4,32 @@
  * @module
  */
 
-import { describeParameterStatus } from "../../lib/host/client_error.ts";
-import { INIT_PARAMETERS } from "../../lib/init/config.ts";
-import { hexNumber, toHex } from "../../lib/wire/hex.ts";
-import type { ParameterEntry } from "../../lib/wire/parameter.ts";
-import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
-import { textOf } from "../command_line/output.ts";
-import type { VmCommand } from "./command.ts";
-import { ExitCode } from "./exit_code.ts";
 import {
+  describeParameterStatus,
+  HostClientError,
+} from "../../lib/host/client_error.ts";
+import { INIT_PARAMETERS } from "../../lib/init/config.ts";
+import { toHex } from "../../lib/wire/hex.ts";
+import type { ParameterEntry } from "../../lib/wire/parameter.ts";
+import {
+  type ParameterSet,
+  ParameterStatus,
+} from "../../lib/wire/parameter_message.ts";
+import { usageError } from "../command_line/error.ts";
+import { type Arguments, quote } from "../command_line/options.ts";
+import { textOf } from "../command_line/output.ts";
+import {
+  encodeValue,
   parameterId,
-  parameterSets,
+  parameterName,
+  plainValue,
+  showId,
   showParameter,
   VALUE_OPTIONS,
-} from "./param_value.ts";
+  type ValueOption,
+} from "../command_line/parameter_value.ts";
+import type { VmCommand } from "./command.ts";
+import { ExitCode } from "./exit_code.ts";
 
 const JSON_SHAPE =
   `{"name", "parameterId", "generation", "value", "number", "text"}`;
@@ -66,7 +78,9 @@ ${wrapNames()}
 or a number. Exits with ${ExitCode.NOT_FOUND} if there is no such parameter.`,
   check: (args) => void parameterId(args.operand(0)),
   run: async ({ client, args, tell, bytes }) => {
-    const entry = await client.getParameter(parameterId(args.operand(0)));
+    const entry = await named(
+      client.getParameter(parameterId(args.operand(0))),
+    );
     if (args.has("raw")) bytes(entry.value);
     else {
       tell(entryJson(entry), [
@@ -100,14 +114,17 @@ if the VM does not take a value.`,
     const sets = parameterSets(args);
     const [only] = sets;
     const entries = only !== undefined && sets.length === 1
-      ? [await client.setParameter(only.parameterId, only.value)]
-      : await client.setParameters(sets);
+      ? [await named(client.setParameter(only.parameterId, only.value))]
+      : await named(client.setParameters(sets));
     tell(
       entries.map(entryJson),
       columns(entries.map(({ parameterId, generation, value }) => {
         const shown = showParameter(parameterId, value);
-        const name = shown.name ?? showId(parameterId);
-        return [name, shown.text, `generation ${generation}`];
+        return [
+          parameterName(parameterId),
+          shown.text,
+          `generation ${generation}`,
+        ];
       })),
     );
     return ExitCode.OK;
@@ -118,8 +135,64 @@ function wrapNames(): string {
   return Object.keys(INIT_PARAMETERS).join(", ");
 }
 
-function showId(id: number): string {
-  return id > 0xFFFF ? hexNumber(id, 4) : String(id);
+/** What the operands of `param set` ask for: `NAME VALUE`, or `NAME=VALUE...`. */
+function parameterSets(args: Arguments): ParameterSet[] {
+  const ways = (Object.keys(VALUE_OPTIONS) as ValueOption[])
+    .filter((way) => args.has(way));
+  const [first = "", second, ...more] = args.operands;
+  if (first.includes("=") && ways.length === 0) {
+    return requireOnce(args.operands.map(readAssignment));
+  }
+  if (more[0] !== undefined) throw usageError(`${quote(more[0])} is too much`);
+  const [way] = ways;
+  if (ways.length + (second === undefined ? 0 : 1) !== 1) {
+    throw usageError(
+      "expected exactly one value: VALUE, --hex, --text, --u32 or --u64",
+    );
+  }
+  const id = parameterId(first);
+  const value = way === undefined
+    ? plainValue(id, second ?? "")
+    : encodeValue(way, args.text(way) ?? "");
+  return [{ parameterId: id, value }];
+}
+
+function readAssignment(operand: string): ParameterSet {
+  const [name = "", ...rest] = operand.split("=");
+  if (rest.length === 0) throw usageError(`${quote(operand)} is no NAME=VALUE`);
+  const id = parameterId(name);
+  return { parameterId: id, value: plainValue(id, rest.join("=")) };
+}
+
+function requireOnce(sets: ParameterSet[]): ParameterSet[] {
+  const met = new Set<number>();
+  for (const { parameterId } of sets) {
+    if (met.has(parameterId)) {
+      throw usageError(`${parameterName(parameterId)} is given twice`);
+    }
+    met.add(parameterId);
+  }
+  return sets;
+}
+
+/** The client knows ids only; people know the init's parameters by name. */
+async function named<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    if (!(error instanceof HostClientError)) throw error;
+    const { kind, parameterId, parameterStatus, message } = error;
+    if (parameterId === null || parameterStatus === null) throw error;
+    const text = message.replace(
+      `parameter ${parameterId}`,
+      `parameter ${parameterName(parameterId)}`,
+    );
+    throw new HostClientError(kind, text, {
+      parameterId,
+      parameterStatus,
+      cause: error,
+    });
+  }
 }
 
 function entryJson(entry: ParameterEntry): object {

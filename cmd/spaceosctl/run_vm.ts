@@ -130,6 +130,10 @@ function failureOf(error: unknown, target: Target): Failure | undefined {
     const { message, exitCode } = error;
     return { kind: "failed", message, exitCode };
   }
+  if (error instanceof CommandError && error.exitCode !== ExitCode.USAGE) {
+    const exitCode = ExitCode.FAILED;
+    return { kind: "failed", message: error.message, exitCode };
+  }
   if (error instanceof CommandError || error instanceof WireError) {
     const exitCode = ExitCode.USAGE;
     return { kind: "usage", message: error.message, exitCode };

@@ -636,10 +636,10 @@ export class HostClient implements AsyncDisposable {
   /**
    * Sets several parameters at once: all of them, or none.
    *
-   * @param sets The parameters and their values.
+   * @param sets The parameters, none twice, and their values.
    * @returns Each with its new generation and value.
-   * @throws {HostClientError} Kind `parameter`, naming the one that the VM does
-   * not take; then nothing has changed.
+   * @throws {HostClientError} Kind `parameter`, naming the one that is there
+   * twice or that the VM does not take; then nothing has changed.
    *
    * @example
    * ```ts
@@ -655,6 +655,7 @@ export class HostClient implements AsyncDisposable {
   async setParameters(
     sets: readonly ParameterSet[],
   ): Promise<ParameterEntry[]> {
+    requireOnce(sets);
     const staged = encodeParameterSets(sets);
     const set = async (parameterId: number, value: Uint8Array) => {
       const payload = encodeParameterSet({ parameterId, value });
@@ -873,14 +874,36 @@ function judged<T>(name: string, decode: () => T): T {
 /** A refused commit names the parameter that is the reason. */
 function requireTaken({ status, value }: ParameterAnswer): void {
   if (status === ParameterStatus.OK) return;
-  const reason = value.length === 4
-    ? `parameter ${new DataView(value.buffer, value.byteOffset).getUint32(0)}`
-    : "the set";
+  const parameterId = value.length === 4
+    ? new DataView(value.buffer, value.byteOffset).getUint32(0)
+    : undefined;
+  const reason = parameterId === undefined
+    ? "the set"
+    : `parameter ${parameterId}`;
   throw new HostClientError(
     "parameter",
     `${reason}: ${describeParameterStatus(status)}; nothing is set`,
-    { parameterStatus: status },
+    {
+      parameterStatus: status,
+      ...(parameterId === undefined ? {} : { parameterId }),
+    },
   );
+}
+
+/** The VM says of a parameter that is there twice only that it is invalid. */
+function requireOnce(sets: readonly ParameterSet[]): void {
+  const met = new Set<number>();
+  for (const { parameterId } of sets) {
+    if (!met.has(parameterId)) {
+      met.add(parameterId);
+      continue;
+    }
+    throw new HostClientError(
+      "parameter",
+      `parameter ${parameterId} is in the set twice, expected once; nothing is set`,
+      { parameterStatus: ParameterStatus.INVALID, parameterId },
+    );
+  }
 }
 
 function parameterOf(answer: ParameterAnswer): ParameterEntry {
@@ -889,7 +912,7 @@ function parameterOf(answer: ParameterAnswer): ParameterEntry {
   throw new HostClientError(
     "parameter",
     `parameter ${parameterId}: ${describeParameterStatus(status)}`,
-    { parameterStatus: status },
+    { parameterStatus: status, parameterId },
   );
 }
 

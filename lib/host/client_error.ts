@@ -33,6 +33,8 @@ export interface HostClientErrorDetails {
   readonly status?: number;
   /** With kind `parameter`: why the VM did not take it. */
   readonly parameterStatus?: ParameterStatus;
+  /** With kind `parameter`: the id of the parameter that is the reason, u32. */
+  readonly parameterId?: number;
   /** With kind `refused`: what the ERROR frame said. */
   readonly fault?: FrameFault;
   /** What led to it. */
@@ -60,6 +62,8 @@ export class HostClientError extends Error {
   readonly status: number | null;
   /** Why the VM did not take a parameter request, or null. */
   readonly parameterStatus: ParameterStatus | null;
+  /** The id of the parameter that is the reason, or null. */
+  readonly parameterId: number | null;
   /** What the ERROR frame said, or null. */
   readonly fault: FrameFault | null;
 
@@ -79,6 +83,7 @@ export class HostClientError extends Error {
     this.kind = kind;
     this.status = details.status ?? null;
     this.parameterStatus = details.parameterStatus ?? null;
+    this.parameterId = details.parameterId ?? null;
     this.fault = details.fault ?? null;
   }
 }

@@ -280,6 +280,19 @@ Deno.test("spaceosctl param lists, gets and sets", async () => {
     const refused = await runCtl(["param", "set", "1=a", "70000=b", ...socket]);
     assertEquals(refused.code, 4);
     assertStringIncludes(refused.stderr, "nothing is set");
+    for (const words of [["boot-count=1"], ["boot-count", "1"]]) {
+      const own = await runCtl(["param", "set", ...words, ...socket]);
+      assertEquals(own.code, 4);
+      assertStringIncludes(
+        own.stderr,
+        "parameter boot-count: there is no such parameter",
+      );
+    }
+    const several = ["param", "set", "boot-count=1", "70000=b", ...socket];
+    assertStringIncludes(
+      (await runCtl(several)).stderr,
+      "parameter boot-count: there is no such parameter; nothing is set",
+    );
     for (
       const [words, text] of [
         [["log-level", "4"], "expected an integer of 0..3"],
@@ -288,6 +301,8 @@ Deno.test("spaceosctl param lists, gets and sets", async () => {
         [["log-level", "1", "2"], '"2" is too much'],
         [["log-level=1", "2"], '"2" is no NAME=VALUE'],
         [["log-level"], "expected exactly one value"],
+        [["log-level=1", "1=2", "0xFFFF0013=2"], "log-level is given twice"],
+        [["1=1", "1=2"], "1 is given twice"],
       ] as const
     ) {
       const wrong = await runCtl(["param", "set", ...words, ...socket]);

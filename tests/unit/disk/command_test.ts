@@ -57,7 +57,34 @@ Deno.test("spaceos-disk says in one line what it does not understand and ends wi
     [["check"], "check: TARGET is missing"],
     [["check", "a", "b"], 'check: "b" is too much, expected TARGET'],
     [["check", "a", "--bogus"], "unknown option --bogus"],
-    [["param", "get", "a", "x"], 'ID is "x", expected an integer of 0..'],
+    [["param", "get", "a", "x"], 'NAME is "x", expected a number or one of: '],
+    [["param", "get", "a", "-1"], "unknown option -1"],
+    [
+      ["param", "get", "a", "4294967296"],
+      'NAME is "4294967296", expected an integer of 0..4294967295',
+    ],
+    [
+      ["param", "set", "a", "health-interval", "99"],
+      'health-interval is "99", expected an integer of 100..3600000',
+    ],
+    [
+      ["param", "set", "a", "0xFFFF0010", "--u32", "99"],
+      "health-interval is 0x00000063, expected a u32 of 100..3600000 ms",
+    ],
+    [
+      ["param", "set", "a", "log-level", "--text", "1"],
+      "log-level is 1, expected a u8 of 0..3",
+    ],
+    [
+      ["param", "set", "a", "failed-boots", "--hex", ""],
+      "failed-boots is (empty), expected a u32 of 0..4294967295 boots",
+    ],
+    ...["0xFFFFFE00", "0xFFFFFE01", "0xFFFFFF00", "0xFFFF0003"].map((
+      id,
+    ): [string[], string] => [
+      ["param", "set", "a", id, "x"],
+      `parameter ${id} is reserved, expected a number below 0xFFFF0000 or one of: boot-count`,
+    ]),
     [["param", "set", "a", "1"], "expected exactly one value"],
     [["param", "set", "a", "1", "x", "--u32", "1"], "expected exactly one"],
     [["format", "a", "--size", "1000"], "--size is 1000, expected a multiple"],
@@ -253,10 +280,13 @@ Deno.test("param set, get and list keep values of every kind, exactly", async ()
       ["1", "héllo"],
       ["2", "--u32", "0x01020304"],
       ["3", "--u64", "18446744073709551615"],
-      ["0xFFFFFFFF", "--hex", "00ff"],
+      ["0xFFFFFFFF", "--hex", "00ff", "--force"],
       ["5", "--file", `${folder}/value`],
       ["6", "--", "--dashes"],
       ["7", ""],
+      ["health-interval", "500"],
+      ["log-level", "debug"],
+      ["failed-boots", "--u32", "0"],
     ];
     for (const args of sets) {
       const { code, stderr } = await runDisk(["param", "set", path, ...args]);
@@ -269,6 +299,9 @@ Deno.test("param set, get and list keep values of every kind, exactly", async ()
       ["4294967295", "0x00ff\n"],
       ["6", "--dashes\n"],
       ["7", "(empty)\n"],
+      ["health-interval", "0x000001f4\n"],
+      ["0xFFFF0013", "0x00\n"],
+      ["failed-boots", "0x00000000\n"],
     ];
     for (const [id, text] of gets) {
       assertEquals((await runDisk(["param", "get", path, id])).stdout, text);
@@ -285,7 +318,7 @@ Deno.test("param set, get and list keep values of every kind, exactly", async ()
     );
     assertEquals(
       list.map((entry: { parameterId: number }) => entry.parameterId),
-      [1, 2, 3, 5, 6, 7, 0xFFFFFFFF],
+      [1, 2, 3, 5, 6, 7, 0xFFFF0002, 0xFFFF0010, 0xFFFF0013, 0xFFFFFFFF],
     );
     assertEquals(list[1], {
       parameterId: 2,
@@ -603,6 +636,44 @@ Deno.test("a reader of the pipe that goes away is no error", async () => {
       `${line} | head -c 10 >/dev/null; echo "\${PIPESTATUS[0]}"`,
     ]);
     assertEquals([stdout, stderr], ["0\n", ""]);
+  });
+});
+
+Deno.test("dp get leaves the old file, or none, when the new one has no room", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/v.img`;
+    await runDisk(["format", path, "--size", "1M"]);
+    await runDisk(["dp", "put", path, "p", "-"], new Uint8Array(500_000));
+    await Deno.mkdir(`${folder}/out`);
+    await Deno.writeTextFile(`${folder}/out/old`, "as it was", { mode: 0o640 });
+    await Deno.symlink("old", `${folder}/out/link`);
+    const files = () =>
+      [...Deno.readDirSync(`${folder}/out`)].map(({ name }) => name).sort();
+    // A file may have 100 KiB; without the trap the kernel ends the program.
+    const get = (file: string) =>
+      runProgram([
+        ...["bash", "-c", `trap "" XFSZ; ulimit -f 100; exec "$@"`, "bash"],
+        ...[...diskCommand(), "dp", "get", path, "p", `${folder}/out/${file}`],
+      ]);
+    for (const file of ["old", "link", "new"]) {
+      const { code, stderr } = await get(file);
+      assertEquals(code, 3, stderr);
+      assertStringIncludes(stderr, `/out/${file} can't be written: `);
+      assertEquals(files(), ["link", "old"]);
+    }
+    assertEquals(await Deno.readTextFile(`${folder}/out/old`), "as it was");
+    const whole = ["dp", "get", path, "p", `${folder}/out/link`];
+    assertEquals((await runDisk(whole)).code, 0);
+    assertEquals(files(), ["link", "old"]);
+    const { size, mode } = await Deno.lstat(`${folder}/out/old`);
+    assertEquals([size, (mode ?? 0) & 0o777], [500_000, 0o640]);
+    const refused = await runDisk(["dp", "get", path, "p", `${folder}/out`]);
+    assertEquals(refused.code, 3);
+    assertStringIncludes(refused.stderr, "/out can't be written: ");
+    assertEquals(
+      (await runDisk(["dp", "get", path, "p", "/dev/null"])).code,
+      0,
+    );
   });
 });
 

@@ -1,4 +1,9 @@
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+} from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { connectHost, type HostClient } from "../../../lib/host/client.ts";
 import {
@@ -398,17 +403,25 @@ Deno.test("HostClient refuses what contradicts itself, and asks for no more than
 });
 
 Deno.test("HostClient does not read a list for ever", async () => {
+  const listTimeoutMs = 50;
   await withClient(async (client, vm) => {
-    let first = 0;
+    let asked = 0;
+    // The client's time has begun before its first request came.
+    let overMs = Infinity;
     vm.overrides.set(CommandCode.SERVICE_LIST, async () => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      const first = asked++;
+      if (first === 0) overMs = performance.now() + listTimeoutMs;
+      while (first > 0 && performance.now() <= overMs) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
       const result = encodeServiceList([fakeService("s")], 0);
       new DataView(result.buffer).setUint32(0, 60_000);
-      new DataView(result.buffer).setUint32(4, first++);
+      new DataView(result.buffer).setUint32(4, first);
       return { result };
     });
     await assertFails(client.services(), "timeout", "no whole list");
-  }, { listTimeoutMs: 200 });
+    assert(asked <= 2, `${asked} requests, expected none after the limit`);
+  }, { listTimeoutMs });
 });
 
 Deno.test("HostClient judges a data product by its length and its CRC", async () => {
@@ -475,9 +488,10 @@ Deno.test("HostClient sets several parameters at once, or none and says why", as
   await withClient(async (client, vm) => {
     vm.parameters.set(1, { generation: 1, value: bytes(1) });
     vm.parameters.set(2, { generation: 1, value: bytes(2) });
+    vm.parameters.set(3, { generation: 1, value: bytes(3) });
     const long = new Uint8Array(240).fill(9);
     const sets = [
-      { parameterId: 1, value: long },
+      { parameterId: 3, value: long },
       { parameterId: 2, value: long },
       { parameterId: 1, value: bytes(7) },
     ];
@@ -492,7 +506,18 @@ Deno.test("HostClient sets several parameters at once, or none and says why", as
       "parameter",
       "parameter 77: there is no such parameter; nothing is set",
     );
+    const twice = await assertFails(
+      client.setParameters([
+        { parameterId: 2, value: bytes(8) },
+        { parameterId: 1, value: bytes(8) },
+        { parameterId: 1, value: bytes(9) },
+      ]),
+      "parameter",
+      "parameter 1 is in the set twice, expected once; nothing is set",
+    );
+    assertEquals(twice.parameterId, 1);
     assertEquals(vm.parameters.get(1)?.value, bytes(7));
+    assertEquals(vm.parameters.get(2)?.value, long);
     assertEquals(await client.setParameters([]), []);
   });
 });

@@ -10,20 +10,16 @@ import { LOG_LEVELS } from "../../lib/init/command_line.ts";
 import {
   decodeInitValue,
   encodeInitValue,
+  INIT_PARAMETER_FIRST,
   INIT_PARAMETERS,
   initParameter,
   type InitParameterName,
 } from "../../lib/init/config.ts";
-import { fromHex } from "../../lib/wire/hex.ts";
+import { fromHex, hexNumber } from "../../lib/wire/hex.ts";
 import { PARAMETER_VALUE_MAX_BYTES } from "../../lib/wire/parameter.ts";
-import type { ParameterSet } from "../../lib/wire/parameter_message.ts";
-import { usageError } from "../command_line/error.ts";
-import {
-  type Arguments,
-  parseInteger,
-  quote,
-} from "../command_line/options.ts";
-import { showBytes } from "../command_line/output.ts";
+import { usageError } from "./error.ts";
+import { parseInteger, quote } from "./options.ts";
+import { showBytes } from "./output.ts";
 
 const MAXIMUM_ID = 0xFFFF_FFFF;
 
@@ -34,6 +30,9 @@ export const VALUE_OPTIONS = {
   u32: { value: "N", help: "the value as a big-endian u32" },
   u64: { value: "N", help: "the value as a big-endian u64" },
 } as const;
+
+/** One of the options that give a value. */
+export type ValueOption = keyof typeof VALUE_OPTIONS;
 
 /** The id that a name or a number means. */
 export function parameterId(operand: string): number {
@@ -52,38 +51,19 @@ function isOwnName(operand: string): operand is InitParameterName {
   return Object.hasOwn(INIT_PARAMETERS, operand);
 }
 
-/** What the operands of `param set` ask for: `NAME VALUE`, or `NAME=VALUE...`. */
-export function parameterSets(args: Arguments): ParameterSet[] {
-  const ways = Object.keys(VALUE_OPTIONS).filter((way) => args.has(way));
-  const [first = "", second, ...more] = args.operands;
-  if (first.includes("=") && ways.length === 0) {
-    return args.operands.map((operand) => {
-      const [name = "", ...rest] = operand.split("=");
-      if (rest.length === 0) {
-        throw usageError(`${quote(operand)} is no NAME=VALUE`);
-      }
-      return {
-        parameterId: parameterId(name),
-        value: plain(name, rest.join("=")),
-      };
-    });
-  }
-  if (more[0] !== undefined) throw usageError(`${quote(more[0])} is too much`);
-  if (ways.length + (second === undefined ? 0 : 1) !== 1) {
-    throw usageError(
-      "expected exactly one value: VALUE, --hex, --text, --u32 or --u64",
-    );
-  }
-  const [way = ""] = ways;
-  const value = second === undefined
-    ? encode(way, args.text(way) ?? "")
-    : plain(first, second);
-  return [{ parameterId: parameterId(first), value }];
+/** What a parameter is called: the init's own by name, all others by number. */
+export function parameterName(id: number): string {
+  return initParameter(id)?.name ?? showId(id);
+}
+
+/** A parameter's number. */
+export function showId(id: number): string {
+  return id > 0xFFFF ? hexNumber(id, 4) : String(id);
 }
 
 /** A value without an option: of the parameter's type if the init knows it, else text. */
-function plain(name: string, text: string): Uint8Array {
-  const own = initParameter(parameterId(name));
+export function plainValue(id: number, text: string): Uint8Array {
+  const own = initParameter(id);
   if (own === undefined) return checked(new TextEncoder().encode(text));
   const level = own.name === "log-level"
     ? LOG_LEVELS.findIndex((known) => known === text)
@@ -132,7 +112,8 @@ export function showParameter(id: number, value: Uint8Array): ShownParameter {
   return { name, number, text: `${number} ${level ?? unit}`.trimEnd() };
 }
 
-function encode(way: string, text: string): Uint8Array {
+/** The value that an option gives. */
+export function encodeValue(way: ValueOption, text: string): Uint8Array {
   if (way === "text") return checked(new TextEncoder().encode(text));
   if (way === "hex") {
     const bytes = fromHex(text.replace(/^0x/, ""));
@@ -155,4 +136,31 @@ function encode(way: string, text: string): Uint8Array {
   }
   view.setBigUint64(0, number);
   return bytes;
+}
+
+/**
+ * Holds a value against what the init takes: its own parameters have a type and
+ * a range, and the rest of its ids are not for others.
+ *
+ * @param id The parameter.
+ * @param value Its value.
+ * @throws {CommandError} Naming the parameter, the value and what was expected.
+ */
+export function requireTaken(id: number, value: Uint8Array): void {
+  if (id < INIT_PARAMETER_FIRST) return;
+  const own = initParameter(id);
+  if (own === undefined) {
+    throw usageError(
+      `parameter ${parameterName(id)} is reserved, expected a number below ${
+        hexNumber(INIT_PARAMETER_FIRST, 4)
+      } or one of: ${Object.keys(INIT_PARAMETERS).join(", ")}`,
+    );
+  }
+  if (decodeInitValue(own, value) !== null) return;
+  const { name, type, minimum, maximum, unit } = own;
+  throw usageError(
+    `${name} is ${
+      showBytes(value)
+    }, expected a ${type} of ${minimum}..${maximum} ${unit}`.trimEnd(),
+  );
 }
