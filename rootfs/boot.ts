@@ -8,6 +8,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { Apid, encodeFrame, FrameType } from "../lib/wire/frame.ts";
 import { CommandCode, encodeTelecommand } from "../lib/wire/telecommand.ts";
 import { buildOwnImage, OUT_FOLDER } from "./build.ts";
+import { commandLineFault, joinCommandLine } from "./kernel_command_line.ts";
 import {
   type MachineEnd,
   type MachineOptions,
@@ -168,6 +169,10 @@ export function readBootOptions(args: readonly string[]): BootOptions | "help" {
       throw new UsageError(`--${name} is empty, expected a path`);
     }
   }
+  for (const text of parsed.append) {
+    const fault = commandLineFault(text);
+    if (fault !== undefined) throw new UsageError(`--append ${fault}`);
+  }
   const imageFolder = parsed.image?.replace(/(?<=.)\/+$/, "") ?? OUT_FOLDER;
   const disk = parsed.disk ?? `${imageFolder}/spaceos-disk.img`;
   return {
@@ -222,8 +227,31 @@ async function askForPoweroff(machine: QemuMachine): Promise<void> {
   ]);
 }
 
-/** Refuses a socket at which another VM can be met: QEMU would take it away. */
-async function requireFreeSocket(path: string): Promise<void> {
+/**
+ * Refuses a path at which QEMU could not make its socket, and one where it
+ * would take away a file or the socket of another VM: it removes what it finds.
+ *
+ * @param path where the socket shall be
+ * @throws {ToolchainError} saying what is there, or is missing
+ */
+export async function requireFreeSocket(path: string): Promise<void> {
+  const found = await Deno.lstat(path).catch(() => null);
+  if (found !== null && !found.isSocket) {
+    throw new ToolchainError(
+      `${path} is there and no socket: name another path in --socket`,
+    );
+  }
+  const folder = path.slice(0, path.lastIndexOf("/") + 1) || ".";
+  try {
+    await Deno.remove(await Deno.makeTempFile({ dir: folder }));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ToolchainError(
+      `the socket ${path} can't be made: expected a folder that can be written to (${reason})`,
+      { cause },
+    );
+  }
+  if (found === null) return;
   try {
     (await Deno.connect({ transport: "unix", path })).close();
   } catch {
@@ -235,6 +263,10 @@ async function requireFreeSocket(path: string): Promise<void> {
 }
 
 async function boot(options: BootOptions): Promise<number> {
+  // A build takes its time, and makes the image's folder.
+  if (!options.socketPath.startsWith(`${options.imageFolder}/`)) {
+    await requireFreeSocket(options.socketPath);
+  }
   await requireQemu();
   const image = options.build ? await buildOwnImage() : {
     kernelPath: `${options.imageFolder}/spaceos-kernel`,
@@ -293,7 +325,7 @@ async function boot(options: BootOptions): Promise<number> {
     machine = QemuMachine.start({
       kernelPath: image.kernelPath,
       initrdPath: image.initrdPath,
-      commandLine: [image.commandLine, ...options.append].join(" "),
+      commandLine: joinCommandLine([image.commandLine, ...options.append]),
       memoryMebibytes: options.memoryMebibytes,
       cpus: options.cpus,
       accelerator,

@@ -24,6 +24,7 @@ import {
   imageKernel,
   type KernelOptions,
 } from "./image_kernel.ts";
+import { joinCommandLine } from "./kernel_command_line.ts";
 import {
   firecrackerConfiguration,
   kubevirtManifest,
@@ -375,8 +376,8 @@ async function manifestFiles(
 export async function buildImage(options: BuildOptions): Promise<Image> {
   requireMachine();
   const { outFolder } = options;
+  const commandLine = joinCommandLine([COMMAND_LINE, ...options.append ?? []]);
   using _ = await takeFolder(outFolder);
-  const commandLine = [COMMAND_LINE, ...options.append ?? []].join(" ");
   const image = {
     kernelPath: `${outFolder}/spaceos-kernel`,
     initrdPath: `${outFolder}/spaceos-initrd.img`,

@@ -12,6 +12,7 @@ import {
   OUT_FOLDER,
   sourceTimeSeconds,
 } from "./build.ts";
+import { commandLineFault } from "./kernel_command_line.ts";
 import { requireQemu } from "./toolchain/qemu.ts";
 import { ToolchainError } from "./toolchain/report.ts";
 
@@ -137,6 +138,10 @@ export function readImageOptions(
     if (parsed[name].includes("")) {
       throw new ImageUsageError(`--${name} is empty, expected a value`);
     }
+  }
+  for (const text of parsed.append) {
+    const fault = commandLineFault(text);
+    if (fault !== undefined) throw new ImageUsageError(`--append ${fault}`);
   }
   const path = (value: string | undefined): string | undefined =>
     value === undefined ? undefined : absolute(value, folder);

@@ -5,9 +5,6 @@
  * @module
  */
 
-/** The version of the programs. */
-export const VERSION = "0.1.0";
-
 /** Pairs as two columns, indented. */
 export function columns(
   rows: readonly (readonly [string, string])[],

@@ -8,6 +8,10 @@ import { close, open, status, truncate } from "../../lib/linux/file.ts";
 import { SystemError } from "../../lib/linux/error.ts";
 import type { BlockDevice } from "../../lib/storage/device.ts";
 import { describeContent, formatVolume } from "../../lib/storage/format.ts";
+import {
+  MAXIMUM_BLOCK_COUNT,
+  MINIMUM_BLOCK_COUNT,
+} from "../../lib/storage/layout.ts";
 import { formatUuid, parseUuid } from "../../lib/wire/uuid.ts";
 import type { Command } from "./command.ts";
 import { CommandError, usageError } from "../command_line/error.ts";
@@ -17,6 +21,8 @@ import { showSize } from "../command_line/output.ts";
 import { openTarget, TARGET_OPTIONS } from "./target.ts";
 
 const BLOCK_BYTES = 512;
+const MINIMUM_BYTES = MINIMUM_BLOCK_COUNT * BLOCK_BYTES;
+const MAXIMUM_BYTES = MAXIMUM_BLOCK_COUNT * BLOCK_BYTES;
 /** Devices up to this size are searched for data whole, larger ones by samples. */
 const WHOLE_SEARCH_BYTES = 256 * 1024 * 1024;
 const CHUNK_BLOCKS = 2048;
@@ -113,6 +119,11 @@ function sizeOption(args: Arguments): number | undefined {
   if (sizeBytes % BLOCK_BYTES !== 0) {
     throw usageError(`--size is ${text}, expected a multiple of 512 bytes`);
   }
+  if (sizeBytes < MINIMUM_BYTES || sizeBytes > MAXIMUM_BYTES) {
+    throw usageError(
+      `--size is ${text}, expected ${MINIMUM_BYTES}..${MAXIMUM_BYTES} bytes (${MINIMUM_BLOCK_COUNT}..${MAXIMUM_BLOCK_COUNT} blocks)`,
+    );
+  }
   return sizeBytes;
 }
 
@@ -143,6 +154,9 @@ function prepareFile(
   }
   try {
     truncate(descriptor, sizeBytes ?? 0);
+  } catch (error) {
+    if (made) Deno.removeSync(path);
+    throw error;
   } finally {
     close(descriptor);
   }

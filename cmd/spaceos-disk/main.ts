@@ -14,7 +14,6 @@ import type { Command } from "./command.ts";
 import { dpGet, dpList, dpPut } from "./dp.ts";
 import { events } from "./events.ts";
 import { CommandError } from "../command_line/error.ts";
-import { VERSION } from "../command_line/help_text.ts";
 import { ExitCode } from "./exit_code.ts";
 import { format } from "./format.ts";
 import { commandHelp, generalHelp } from "./help.ts";
@@ -26,6 +25,7 @@ import {
   groupHelp,
   requireOperands,
 } from "../command_line/subcommand.ts";
+import { VERSION } from "../command_line/version.ts";
 import { paramGet, paramList, paramSet } from "./param.ts";
 
 const COMMANDS: Readonly<Record<string, Command>> = {

@@ -7,7 +7,6 @@
  */
 
 import { CommandError, usageError } from "../command_line/error.ts";
-import { VERSION } from "../command_line/help_text.ts";
 import { type OptionTable, parseArguments } from "../command_line/options.ts";
 import { Output, printable } from "../command_line/output.ts";
 import {
@@ -15,6 +14,7 @@ import {
   groupHelp,
   requireOperands,
 } from "../command_line/subcommand.ts";
+import { VERSION } from "../command_line/version.ts";
 import { COMMANDS } from "./commands.ts";
 import { CtlError, ExitCode } from "./exit_code.ts";
 import { commandHelp, generalHelp, optionsOf } from "./help.ts";

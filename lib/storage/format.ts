@@ -16,6 +16,7 @@ import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
 import { StorageError } from "./error.ts";
 import {
   DATA_PRODUCT_FIRST_BLOCK,
+  MAXIMUM_BLOCK_COUNT,
   MINIMUM_BLOCK_COUNT,
   SUPERBLOCK_BLOCK,
 } from "./layout.ts";
@@ -71,15 +72,20 @@ export async function formatVolume(
   if (device.readOnly) {
     throw new StorageError("EROFS", "the device is read-only");
   }
+  if (device.blockCount < MINIMUM_BLOCK_COUNT) {
+    throw new StorageError(
+      "EINVAL",
+      `the device has ${device.blockCount} blocks of ${BLOCK_SIZE_BYTES} bytes, a volume needs at least ${MINIMUM_BLOCK_COUNT}`,
+    );
+  }
+  const maximum = Math.min(device.blockCount, MAXIMUM_BLOCK_COUNT);
   if (
     !Number.isSafeInteger(totalBlocks) || totalBlocks < MINIMUM_BLOCK_COUNT ||
-    totalBlocks > Math.min(device.blockCount, 0xFFFFFFFF)
+    totalBlocks > maximum
   ) {
     throw new StorageError(
       "EINVAL",
-      `a volume of ${totalBlocks} blocks on a device of ${device.blockCount}: expected ${MINIMUM_BLOCK_COUNT}..${
-        Math.max(device.blockCount, MINIMUM_BLOCK_COUNT)
-      }`,
+      `a volume of ${totalBlocks} blocks on a device of ${device.blockCount}: expected ${MINIMUM_BLOCK_COUNT}..${maximum}`,
     );
   }
   const journalBlocks = options.journal ?? true ? 1 : 0;

@@ -26,6 +26,8 @@ export const DATA_PRODUCT_FIRST_BLOCK = 33;
  * one descriptor and one data block, and the journal.
  */
 export const MINIMUM_BLOCK_COUNT: number = DATA_PRODUCT_FIRST_BLOCK + 3;
+/** The largest volume: the superblock counts its blocks in a u32. */
+export const MAXIMUM_BLOCK_COUNT = 0xFFFF_FFFF;
 
 /** What the superblock says about the places on a volume, checked. */
 export interface Geometry {

@@ -88,6 +88,14 @@ Deno.test("spaceos-disk says in one line what it does not understand and ends wi
     [["param", "set", "a", "1"], "expected exactly one value"],
     [["param", "set", "a", "1", "x", "--u32", "1"], "expected exactly one"],
     [["format", "a", "--size", "1000"], "--size is 1000, expected a multiple"],
+    [
+      ["format", "a", "--size", "10K"],
+      "--size is 10K, expected 18432..2199023255040 bytes (36..4294967295 blocks)",
+    ],
+    [
+      ["format", "a", "--size", "2T"],
+      "--size is 2T, expected 18432..2199023255040 bytes",
+    ],
     [["format", "a", "--size", "x"], '--size is "x", expected a size'],
     [["format", "a", "--tenant", "65536", "--size", "1M"], "--tenant is"],
     [["format", "a", "--uuid", "1"], '--uuid is "1", expected a UUID'],
@@ -189,7 +197,7 @@ Deno.test("a target that is not there, no disk, or too small is named and ends w
       [["format", `${folder}/none`], `${folder}/none is not there`],
       [["check", folder], `${folder} is a directory, expected a file or`],
       [["check", "/dev/null"], "/dev/null is a character device, expected"],
-      [["format", small], "EINVAL: a volume of 35 blocks"],
+      [["format", small], "EINVAL: the device has 35 blocks of"],
       [["check", small, "--partition", "1"], `${small} has no usable GPT`],
     ];
     for (const [args, message] of cases) {
@@ -198,8 +206,13 @@ Deno.test("a target that is not there, no disk, or too small is named and ends w
       assert(stderr.startsWith(`spaceos-disk: ${message}`), stderr);
       assertEquals(stderr.trimEnd().split("\n").length, 1);
     }
-    const made = await runDisk(["format", `${folder}/new`, "--size", "512"]);
+    // A file may have 100 KiB; without the trap the kernel ends the program.
+    const made = await runProgram([
+      ...["bash", "-c", `trap "" XFSZ; ulimit -f 100; exec "$@"`, "bash"],
+      ...[...diskCommand(), "format", `${folder}/new`, "--size", "1M"],
+    ]);
     assertEquals(made.code, 3);
+    assertStringIncludes(made.stderr, "EFBIG");
     const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
     assertEquals(left, ["small"], "a failed format leaves no file of its own");
   });

@@ -1,5 +1,14 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { readBootOptions, UsageError } from "../../../rootfs/boot.ts";
+import {
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import {
+  readBootOptions,
+  requireFreeSocket,
+  UsageError,
+} from "../../../rootfs/boot.ts";
 import {
   type MachineOptions,
   qemuArguments,
@@ -89,6 +98,7 @@ Deno.test("readBootOptions names what is wrong", () => {
     [["--disk="], "--disk"],
     [["--colour"], "--colour"],
     [["now"], "now"],
+    [["--append", "a=\r"], '--append "a=\\r" has a control character at 2'],
   ];
   for (const [args, part] of wrong) {
     assertThrows(() => readBootOptions(args), UsageError, part);
@@ -135,4 +145,40 @@ Deno.test("qemuArguments refuses a socket path that a unix socket cannot have", 
     ToolchainError,
     "107",
   );
+});
+
+Deno.test("requireFreeSocket says why QEMU could not make its socket, and leaves nothing behind", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "spaceos-boot-" });
+  try {
+    await requireFreeSocket(`${folder}/ipc`);
+    await Deno.writeTextFile(`${folder}/file`, "mine");
+    const cases: [string, string][] = [
+      ["/nonexistent/x.sock", "/nonexistent/x.sock can't be made: expected a"],
+      [`${folder}/file/x`, "x can't be made: expected a folder"],
+      [`${folder}/file`, "file is there and no socket"],
+      [folder, "is there and no socket"],
+    ];
+    for (const [path, message] of cases) {
+      await assertRejects(
+        () => requireFreeSocket(path),
+        ToolchainError,
+        message,
+      );
+    }
+    const path = `${folder}/ipc`;
+    const listener = Deno.listen({ transport: "unix", path });
+    await assertRejects(
+      () => requireFreeSocket(path),
+      ToolchainError,
+      "another VM serves the socket",
+    );
+    listener.close();
+    // Nobody serves what is left of it.
+    await requireFreeSocket(path);
+    assertEquals(await Deno.readTextFile(`${folder}/file`), "mine");
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assertEquals(names, ["file", "ipc"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

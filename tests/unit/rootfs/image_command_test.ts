@@ -1,5 +1,7 @@
 /** The command line of `deno task image`, and its failures as a user meets them. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { joinCommandLine } from "../../../rootfs/kernel_command_line.ts";
+import { ToolchainError } from "../../../rootfs/toolchain/report.ts";
 import {
   ImageUsageError,
   readImageOptions,
@@ -63,6 +65,11 @@ Deno.test("readImageOptions names what it does not understand", () => {
       [["thing"], 'unknown argument "thing"'],
       [["--out="], "--out is empty"],
       [["--add="], "--add is empty"],
+      [
+        ["--append=quiet", "--append=a\nb"],
+        '--append "a\\nb" has a control character at 1',
+      ],
+      [["--append=a\0b"], '--append "a\\u0000b" has a control character at 1'],
     ] as const
   ) {
     assertThrows(() => readImageOptions(args, "/"), ImageUsageError, message);
@@ -134,4 +141,14 @@ Deno.test("image says in one line what is missing, and ends with a documented st
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("joinCommandLine gives one line, and refuses what the kernel would cut", () => {
+  assertEquals(joinCommandLine(["a", "b=1 c", "é"]), "a b=1 c é");
+  assertEquals(joinCommandLine(["x".repeat(2047)]).length, 2047);
+  assertThrows(
+    () => joinCommandLine(["é".repeat(1000), "x".repeat(48)]),
+    ToolchainError,
+    "has 2049 bytes with what --append adds, expected at most 2047",
+  );
 });

@@ -1,6 +1,9 @@
 /** The subcommands of spaceos-init, run as a user runs them. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { VERSION } from "../../../cmd/command_line/version.ts";
 import { currentEnvironment } from "../../../rootfs/toolchain/environment.ts";
+import { runCtl } from "../ctl/support.ts";
+import { runDisk } from "../disk/support.ts";
 
 const MAIN = new URL("../../../cmd/spaceos-init/main.ts", import.meta.url);
 
@@ -130,4 +133,26 @@ Deno.test("spaceos-init runs a command in container mode with its exit code", as
   const usage = await spaceosInit("--frob", "--", "true");
   assertEquals(usage.code, 125);
   assertStringIncludes(usage.stderr, '"--frob"');
+});
+
+Deno.test("each program's --version is that of deno.json, which stands in one place of the code", async () => {
+  const root = new URL("../../../", import.meta.url);
+  const { version } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", root)),
+  );
+  assertMatch(version, /^\d+\.\d+\.\d+$/);
+  assertEquals(VERSION, version);
+  assertEquals(
+    (await spaceosInit("--version")).stdout,
+    `spaceos-init ${version}\n`,
+  );
+  assertStringIncludes(
+    (await spaceosInit("--help")).stdout,
+    `spaceos-init ${version}: `,
+  );
+  assertEquals(
+    (await runDisk(["--version"])).stdout,
+    `spaceos-disk ${version}\n`,
+  );
+  assertEquals((await runCtl(["--version"])).stdout, `spaceosctl ${version}\n`);
 });

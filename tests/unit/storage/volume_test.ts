@@ -90,8 +90,16 @@ Deno.test("formatVolume writes the superblock last, and refuses small and read-o
   await assertRejects(
     () => formatVolume(small, { tenantId: 1 }),
     StorageError,
-    "a volume of 35 blocks on a device of 35: expected 36..36",
+    "the device has 35 blocks of 512 bytes, a volume needs at least 36",
   );
+  const large = new MemoryBlockDevice({ blockCount: 64 });
+  for (const totalBlocks of [35, 65, 36.5]) {
+    await assertRejects(
+      () => formatVolume(large, { tenantId: 1, totalBlocks }),
+      StorageError,
+      `a volume of ${totalBlocks} blocks on a device of 64: expected 36..64`,
+    );
+  }
   const smallest = new MemoryBlockDevice({ blockCount: 36 });
   await formatVolume(smallest, { tenantId: 1 });
   await openVolume(smallest);
