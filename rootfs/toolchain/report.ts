@@ -17,10 +17,17 @@ export class ToolchainError extends Error {
   }
 }
 
+/**
+ * The variable that turns progress off with `off`: tests that build images
+ * would fill their log with it.
+ */
+export const PROGRESS_VARIABLE = "SPACEOS_PROGRESS";
+
 const encoder = new TextEncoder();
 
 function write(text: string): void {
   try {
+    if (Deno.env.get(PROGRESS_VARIABLE) === "off") return;
     Deno.stderr.writeSync(encoder.encode(text));
   } catch {
     // Nobody reads the progress: the work itself goes on.

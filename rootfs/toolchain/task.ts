@@ -13,7 +13,12 @@ import {
 import { NETWORK_VARIABLE, probeNetwork } from "./network.ts";
 import { rehearsePublication } from "./publish.ts";
 import { say, ToolchainError } from "./report.ts";
-import { findSuites, runSuite, type TestCounts } from "./test_run.ts";
+import {
+  failureReport,
+  type SuiteResult,
+  type TestFailure,
+} from "./test_report.ts";
+import { findSuites, runRead, runSuite, type TestSuite } from "./test_run.ts";
 
 const HELP = `Usage: deno task NAME [ARGUMENTS]
 
@@ -35,7 +40,8 @@ Without deno on the PATH: npx -y deno@2.4.2 task NAME
 Environment:
   SPACEOS_NETWORK     open or closed: what the machine reaches, instead of a
                       probe of at most 3 seconds. On closed machines only the
-                      npm registry and Debian's packages are used.`;
+                      npm registry and Debian's packages are used.
+  SPACEOS_PROGRESS    off: say nothing of what is being built or fetched.`;
 
 /** Runs `deno` with the machine's configuration. */
 function deno(
@@ -56,19 +62,48 @@ function program(
   path: string,
   args: readonly string[],
 ): Promise<number> {
-  return deno(
-    environment,
-    "run",
-    [
-      "--allow-all",
-      "--no-prompt",
-      "--no-lock",
-      ...environment.configArguments,
-      `${REPOSITORY}/${path}`,
-      ...args,
-    ],
-    { cwd: Deno.env.get("INIT_CWD") ?? Deno.cwd() },
-  );
+  return deno(environment, "run", programArguments(environment, path, args), {
+    cwd: Deno.env.get("INIT_CWD") ?? Deno.cwd(),
+  });
+}
+
+/** The arguments of `deno run` for one of the repository's programs. */
+function programArguments(
+  environment: Environment,
+  path: string,
+  args: readonly string[],
+): string[] {
+  return [
+    "--allow-all",
+    "--no-prompt",
+    "--no-lock",
+    ...environment.configArguments,
+    `${REPOSITORY}/${path}`,
+    ...args,
+  ];
+}
+
+/** Runs a suite, after what it needs was made. */
+async function prepareAndRun(
+  suite: TestSuite,
+  environment: Environment,
+  variables: Readonly<Record<string, string>>,
+): Promise<SuiteResult> {
+  if (suite.name === "vm") {
+    // The tests boot what is built here, once for all of them.
+    const { success, end, reader } = await runRead(
+      suite.name,
+      [
+        "run",
+        ...programArguments(environment, "rootfs/image_command.ts", [
+          "--for-tests",
+        ]),
+      ],
+      environment.variables,
+    );
+    if (!success) return reader.fail("the image could not be built", end);
+  }
+  return await runSuite(suite, environment, variables);
 }
 
 async function test(
@@ -90,29 +125,18 @@ async function test(
   const chosen = wanted.length === 0
     ? suites
     : suites.filter(({ name }) => wanted.includes(name));
-  let total: TestCounts = { passed: 0, failed: 0 };
+  let passed = 0;
+  let failed = 0;
+  const failures: TestFailure[] = [];
   for (const suite of chosen) {
-    if (suite.name === "vm") {
-      // The tests boot what is built here, once for all of them.
-      const code = await program(environment, "rootfs/image_command.ts", [
-        "--for-tests",
-      ]);
-      if (code !== 0) {
-        say(
-          "the image could not be built, so its tests cannot run: counted as one failure",
-        );
-        total = { ...total, failed: total.failed + 1 };
-        continue;
-      }
-    }
-    const counts = await runSuite(suite, environment, variables);
-    total = {
-      passed: total.passed + counts.passed,
-      failed: total.failed + counts.failed,
-    };
+    const result = await prepareAndRun(suite, environment, variables);
+    passed += result.counts.passed;
+    failed += result.counts.failed;
+    failures.push(...result.failures);
   }
-  console.log(`${total.passed} passed, ${total.failed} failed`);
-  return total.failed === 0 ? 0 : 1;
+  for (const line of failureReport(failures)) console.log(line);
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
 }
 
 /** Folders with source text. */

@@ -1,17 +1,10 @@
 /**
- * Runs the tests, suite by suite, and adds up what they say. It imports
+ * Finds the suites and runs them, with their output on the terminal. It imports
  * nothing outside rootfs/toolchain.
  */
 import { type Environment, REPOSITORY } from "./environment.ts";
-import { say } from "./report.ts";
-
-/** How many tests passed and failed. */
-export interface TestCounts {
-  /** Tests that passed. */
-  readonly passed: number;
-  /** Tests that failed, and modules that could not be loaded. */
-  readonly failed: number;
-}
+import { PROGRESS_VARIABLE, say } from "./report.ts";
+import { SuiteReader, type SuiteResult } from "./test_report.ts";
 
 /** One run of `deno test`. */
 export interface TestSuite {
@@ -60,45 +53,93 @@ export function findSuites(): TestSuite[] {
   );
 }
 
-/**
- * Reads the line with which `deno test` ends.
- *
- * @param output what it wrote
- * @returns the counts, or undefined when there is no such line
- */
-export function parseSummary(output: string): TestCounts | undefined {
-  // deno-lint-ignore no-control-regex
-  const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, "");
-  const lines = [
-    ...plain.matchAll(
-      /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed/gm,
-    ),
-  ];
-  const last = lines.at(-1);
-  if (last === undefined) return undefined;
-  return { passed: Number(last[1]), failed: Number(last[2]) };
-}
+/** Characters of a line that are looked at. */
+const LINE_CHARACTERS = 64 * 1024;
 
 /**
- * The counts of a run, from what it wrote and how it ended: a run that fails
- * without saying that a test failed counts as one failure.
- *
- * @param output what `deno test` wrote on its standard output
- * @param success whether its exit status was 0
- * @returns the counts
+ * How long output is waited for when the program has ended: a process that it
+ * left behind may hold the pipe for ever.
  */
-export function countRun(output: string, success: boolean): TestCounts {
-  const counts = parseSummary(output) ?? { passed: 0, failed: success ? 0 : 1 };
-  if (!success && counts.failed === 0) return { ...counts, failed: 1 };
-  // No tests at all is a mistake, not a success.
-  if (success && counts.passed === 0 && counts.failed === 0) {
-    return { passed: 0, failed: 1 };
+const DRAIN_MS = 2000;
+
+/** Where output goes. */
+export interface Output {
+  /** Writes some of the bytes, and tells how many. */
+  writeSync(bytes: Uint8Array): number;
+}
+
+/** Passes a stream on, and gives its lines. */
+async function passOn(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  to: Output,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    for (let at = 0; at < value.length;) {
+      at += to.writeSync(value.subarray(at));
+    }
+    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+    rest = (lines.pop() ?? "").slice(0, LINE_CHARACTERS);
+    lines.forEach(onLine);
   }
-  return counts;
+  if (rest !== "") onLine(rest);
 }
 
-/** The most of the output that is kept for the last line: it may be very long. */
-const KEPT_CHARACTERS = 64 * 1024;
+/** A program of a suite that has ended. */
+export interface SuiteRun {
+  /** Whether its exit status was 0. */
+  readonly success: boolean;
+  /** How it ended, in words. */
+  readonly end: string;
+  /** Has read what it wrote. */
+  readonly reader: SuiteReader;
+}
+
+/**
+ * Runs `deno` for a suite, with its output passed on and read.
+ *
+ * @param name the suite
+ * @param args the arguments
+ * @param variables more environment
+ * @param out where its standard output goes
+ * @param errors where its standard error goes
+ * @returns how it ended
+ */
+export async function runRead(
+  name: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+  out: Output = Deno.stdout,
+  errors: Output = Deno.stderr,
+): Promise<SuiteRun> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: REPOSITORY,
+    env: { ...variables },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = new SuiteReader(name);
+  const streams = [child.stdout.getReader(), child.stderr.getReader()] as const;
+  const onLine = (line: string): void => reader.line(line);
+  const reading = Promise.all([
+    passOn(streams[0], out, onLine),
+    passOn(streams[1], errors, onLine),
+  ]);
+  const { success, code, signal } = await child.status;
+  const timer = setTimeout(() => {
+    for (const stream of streams) void stream.cancel();
+  }, DRAIN_MS);
+  await reading;
+  clearTimeout(timer);
+  const end = signal === null ? `exit code ${code}` : `killed by ${signal}`;
+  return { success, end, reader };
+}
 
 /**
  * Runs one suite, with its output on the terminal.
@@ -106,39 +147,26 @@ const KEPT_CHARACTERS = 64 * 1024;
  * @param suite what to run
  * @param environment the kind of machine
  * @param variables more environment
- * @returns the counts
+ * @returns what passed and failed
  */
 export async function runSuite(
   suite: TestSuite,
   environment: Environment,
   variables: Readonly<Record<string, string>> = {},
-): Promise<TestCounts> {
+): Promise<SuiteResult> {
   say(`\n== tests: ${suite.name}`);
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "test",
-      "--allow-all",
-      "--no-prompt",
-      "--no-lock",
-      ...environment.configArguments,
-      ...suite.args,
-    ],
-    cwd: REPOSITORY,
-    env: { ...environment.variables, ...variables },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const decoder = new TextDecoder();
-  let kept = "";
-  for await (const piece of child.stdout) {
-    for (let at = 0; at < piece.length;) {
-      at += Deno.stdout.writeSync(piece.subarray(at));
-    }
-    kept = (kept + decoder.decode(piece, { stream: true })).slice(
-      -KEPT_CHARACTERS,
-    );
-  }
-  const { success } = await child.status;
-  return countRun(kept, success);
+  const args = [
+    "test",
+    "--allow-all",
+    "--no-prompt",
+    "--no-lock",
+    ...environment.configArguments,
+    ...suite.args,
+  ];
+  const { success, end, reader } = await runRead(suite.name, args, {
+    ...environment.variables,
+    [PROGRESS_VARIABLE]: "off",
+    ...variables,
+  });
+  return reader.finish(success, end);
 }

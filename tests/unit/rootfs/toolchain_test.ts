@@ -20,7 +20,6 @@ import {
   ToolchainError,
 } from "../../../rootfs/toolchain/report.ts";
 import { extractPrefix } from "../../../rootfs/toolchain/tar.ts";
-import { countRun, parseSummary } from "../../../rootfs/toolchain/test_run.ts";
 
 async function withFolder(
   work: (folder: string) => Promise<void>,
@@ -248,41 +247,6 @@ Deno.test("extractPrefix copies the beginning of one file of an archive", async 
     await Deno.writeFile(archive, whole.subarray(0, whole.length - 20));
     await assertRejects(() => extractPrefix(archive, "package/c", 1, collect));
   });
-});
-
-Deno.test("parseSummary reads the last line of deno test, coloured or not", () => {
-  assertEquals(parseSummary("ok | 59 passed | 0 failed (403ms)\n"), {
-    passed: 59,
-    failed: 0,
-  });
-  assertEquals(
-    parseSummary(
-      "\x1b[0m\x1b[31mFAILED\x1b[0m | 3 passed (2 steps) | 1 failed (1 step) | 2 ignored (1s)\n",
-    ),
-    { passed: 3, failed: 1 },
-  );
-  assertEquals(
-    parseSummary("a test prints: ok | 1 passed | 0 failed\n"),
-    undefined,
-  );
-  assertEquals(parseSummary("nothing"), undefined);
-});
-
-Deno.test("countRun takes no failure and no emptiness for a success", () => {
-  assertEquals(countRun("ok | 2 passed | 0 failed (1ms)", true), {
-    passed: 2,
-    failed: 0,
-  });
-  assertEquals(countRun("", false), { passed: 0, failed: 1 });
-  assertEquals(countRun("ok | 2 passed | 0 failed (1ms)", false), {
-    passed: 2,
-    failed: 1,
-  });
-  assertEquals(countRun("ok | 0 passed | 0 failed (1ms)", true), {
-    passed: 0,
-    failed: 1,
-  });
-  assertEquals(countRun("", true), { passed: 0, failed: 1 });
 });
 
 Deno.test("formatSize writes sizes for people", () => {
