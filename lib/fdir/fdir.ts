@@ -5,7 +5,7 @@
  * and the table of event codes.
  *
  * A process is held against itself as it was when it had settled, and, for
- * what it may do, against earlier processes of its service. The machine is
+ * what it may do, against earlier processes of its definition. The machine is
  * held against itself at the first look. The host can have what is there now
  * taken for the reference (`adoptFdir` of `fdir_state.ts`).
  *
@@ -140,8 +140,13 @@ class Look {
     this.#machine = before.machine;
   }
 
-  judge({ processes, machine, digests }: FdirObservation): void {
+  judge({ processes, services, machine, digests }: FdirObservation): void {
     this.#digests = digests;
+    // Who is down at a look, to be started again, is held against the same
+    // reference afterwards.
+    for (const [name, baseline] of this.#before.baselines) {
+      if (services?.has(name)) this.#baselines.set(name, baseline);
+    }
     for (const process of processes) {
       this.#judgeProcess(process, machine.goodFiles);
     }
@@ -190,11 +195,14 @@ class Look {
     }
     const isSame = known?.instance === subject.instance &&
       known.startTicks === snapshot.startTicks;
+    const isSuccessor = subject.definition !== null &&
+      known?.definition === subject.definition;
     const baseline: ProcessBaseline = isSame ? known : {
       instance: subject.instance,
       startTicks: snapshot.startTicks,
+      definition: subject.definition,
       snapshot: null,
-      privileges: known?.privileges ?? null,
+      privileges: isSuccessor ? known.privileges : null,
     };
     const isSettled = this.#nowMs - subject.sinceMs >=
       this.#before.policy.settleMs;

@@ -18,6 +18,11 @@ export interface ProcessSubject {
   readonly cgroup: string | null;
   /** Since when it is up, milliseconds since boot. */
   readonly sinceMs: number;
+  /**
+   * By what it was started: the same object for the same definition; null when
+   * that is in force no more, or for the init. An opaque token here.
+   */
+  readonly definition: object | null;
 }
 
 /** What a process looked like. A null is "could not be read". */
@@ -97,6 +102,8 @@ export interface MachineSnapshot {
 export interface FdirObservation {
   /** The processes; the init, if it is among them, comes first. */
   readonly processes: readonly ProcessObservation[];
+  /** All services that there are, up or not: what is known of them is kept. */
+  readonly services?: ReadonlySet<string>;
   /** The machine. */
   readonly machine: MachineSnapshot;
   /** The init's digests; null when they could not be made. */

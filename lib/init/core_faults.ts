@@ -168,7 +168,11 @@ export function judgeFaults(
   const processes = observation.processes.filter(({ subject }) =>
     current.has(`${subject.pid} ${subject.instance}`)
   );
-  const step = stepFdir(fdir, { ...observation, processes }, turn.nowMs);
+  const services = new Set(
+    supervisor.records.map(({ definition }) => definition.name),
+  );
+  const seen = { ...observation, processes, services };
+  const step = stepFdir(fdir, seen, turn.nowMs);
   turn.set({ fdir: step.state });
   for (const effect of step.effects) answerFault(turn, effect);
   if (look.requests.length > 0) {

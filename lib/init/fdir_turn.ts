@@ -49,8 +49,11 @@ export function fdirSubjects(
     pid: 1,
     cgroup: null,
     sinceMs: readyMs,
+    definition: null,
   }];
-  for (const { definition, instance, state } of supervisor.records) {
+  for (
+    const { definition, instance, state, isOutdated } of supervisor.records
+  ) {
     const isUp = state.kind === "running" && state.stopping === null;
     if (!isUp || instance === null || instance.pid === null) continue;
     if (instance.phase !== "main" || instance.isExited) continue;
@@ -60,6 +63,7 @@ export function fdirSubjects(
       pid: instance.pid,
       cgroup: instance.hasCgroup ? `/spaceos/${definition.name}` : null,
       sinceMs: state.sinceMs,
+      definition: isOutdated ? null : definition,
     });
   }
   return subjects;

@@ -84,7 +84,8 @@ function keep(
   const wasBroken = before.problem !== null;
   return {
     ...before,
-    definition,
+    // The same one stays the same object: so others know it again.
+    definition: isSame ? before.definition : definition,
     policy: policyOf(definition),
     problem: null,
     state: wasBroken ? initialServiceState : before.state,

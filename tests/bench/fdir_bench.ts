@@ -28,6 +28,7 @@ function subject(pid: number, index: number): ProcessSubject {
     pid,
     cgroup: null,
     sinceMs: 0,
+    definition: null,
   };
 }
 

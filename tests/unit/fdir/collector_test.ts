@@ -53,6 +53,7 @@ const subject = (pid: number): ProcessSubject => ({
   pid,
   cgroup: null,
   sinceMs: 0,
+  definition: null,
 });
 
 Deno.test("Collector.processes reads a process of the mock", async () => {

@@ -48,10 +48,14 @@ const MACHINE: MachineSnapshot = {
   clockOffsetMs: 1_000_000,
 };
 
+/** Stands for the definition of a service. */
+const WEB = {};
+
 function web(
   change: Partial<ProcessSnapshot> = {},
   instance = 1,
   sinceMs = 0,
+  definition: object | null = WEB,
 ): ProcessObservation {
   return {
     subject: {
@@ -60,6 +64,7 @@ function web(
       pid: 40 + instance,
       cgroup: "/spaceos/web",
       sinceMs,
+      definition,
     },
     snapshot: { ...SNAPSHOT, startTicks: 100 + instance, ...change },
   };
@@ -410,6 +415,40 @@ Deno.test("stepFdir holds a new instance against what its predecessors may do, b
   assertEquals(watchedAgain.see(look([web({ ...other, startTicks: 7 })])), []);
 });
 
+Deno.test("stepFdir knows a service again that was down at a look, and forgets one that is there no more", () => {
+  const dropped = { privileges: { ...SNAPSHOT.privileges, Seccomp: "0" } };
+  const watched = new Watched();
+  watched.see();
+  for (let count = 0; count < 5; count++) {
+    assertEquals(watched.see({ ...look([]), services: new Set(["web"]) }), []);
+  }
+  watched.see(look([web(dropped, 2)]));
+  assertEquals(watched.anomalies, ["privileges web: Seccomp is 0, was 2"]);
+
+  const forgetful = new Watched();
+  forgetful.see();
+  forgetful.see({ ...look([]), services: new Set(["other"]) });
+  assertEquals([...forgetful.state.baselines.keys()], []);
+  forgetful.see(look([web(dropped, 2)]));
+  assertEquals(forgetful.anomalies, []);
+});
+
+Deno.test("stepFdir holds the first process of another definition against nothing, and the next against it", () => {
+  const other = { privileges: { ...SNAPSHOT.privileges, Uid: "7 7 7 7" } };
+  const definition = {};
+  const watched = new Watched();
+  watched.see();
+  // The old one still runs while the new definition is in force.
+  assertEquals(watched.see(look([web({}, 1, 0, null)])), []);
+  assertEquals(watched.see(look([web(other, 2, 0, definition)])), []);
+  watched.see(look([web({}, 3, 0, definition)]));
+  assertEquals(watched.anomalies.length, 1);
+  // One that nobody looked at before its definition was gone says nothing of the next.
+  const late = new Watched();
+  late.see(look([web({}, 1, 0, null)]));
+  assertEquals(late.see(look([web(other, 2, 0, null)])), []);
+});
+
 Deno.test("stepFdir lets a program load the image's own files late, and only those", () => {
   const watched = new Watched();
   watched.see();
@@ -488,6 +527,7 @@ Deno.test("a fault of 500 services at once costs a handful of events", () => {
         pid: index + 2,
         cgroup: `/spaceos/${name}`,
         sinceMs: 0,
+        definition: WEB,
       },
       snapshot: { ...SNAPSHOT, cgroup: cgroup || `/spaceos/${name}` },
     }));

@@ -950,6 +950,10 @@ Deno.test("stepSupervisor reloads: new ones start, changed ones keep running, go
     service("changed"),
   );
   harness.take();
+  const definitionOf = (name: string) =>
+    harness.state.records.map(({ definition }) => definition)
+      .find((definition) => definition.name === name);
+  const before = definitionOf("same");
   harness.send({
     kind: "reload",
     definitions: [
@@ -968,6 +972,7 @@ Deno.test("stepSupervisor reloads: new ones start, changed ones keep running, go
   );
   assertEquals(statusOf(harness.state, "changed")?.isOutdated, true);
   assertEquals(statusOf(harness.state, "same")?.isOutdated, false);
+  assert(definitionOf("same") === before, "the same object stands for it");
   harness.exit("old").expect({ old: "unknown" });
   harness.command("restart", "changed").exit("changed");
   assertEquals(harness.take().at(-1), "spawn changed main /bin/changed -v");
