@@ -4,7 +4,11 @@
  * answer of FDIR_CHECK at the next look.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { CHECK_CODES, type CheckName } from "../../lib/fdir/checks.ts";
+import {
+  CHECK_CODES,
+  CHECK_NAMES,
+  type CheckName,
+} from "../../lib/fdir/checks.ts";
 import { eventCodes } from "../../lib/wire/event_code.ts";
 import { decodeEventRecord } from "../../lib/wire/event.ts";
 import {
@@ -46,8 +50,13 @@ function fault(
 const onDemand = (name: string, ...args: string[]) =>
   fault(name, args, { type: "oneshot", start: "demand", restart: "never" });
 
+/** It tells when it is up: what it is then is its reference, however slow the machine. */
 const victim = (name: string) =>
-  fault(name, ["victim"], { restart: "always", safeMode: true });
+  fault(name, ["victim", name], {
+    restart: "always",
+    safeMode: true,
+    readiness: { kind: "notify-fd", fd: 3 },
+  });
 
 async function imageWith(configuration: unknown): Promise<OverlaidImage> {
   const kernel = await requireKernel();
@@ -64,10 +73,10 @@ async function imageWith(configuration: unknown): Promise<OverlaidImage> {
     },
     victim("victim"),
     victim("other"),
-    onDemand("map", "map"),
-    onDemand("capabilities", "capabilities"),
-    onDemand("no-new-privileges", "no-new-privileges"),
-    onDemand("namespace", "namespace"),
+    onDemand("map", "map", "victim"),
+    onDemand("capabilities", "capabilities", "victim"),
+    onDemand("no-new-privileges", "no-new-privileges", "victim"),
+    onDemand("namespace", "namespace", "victim"),
     onDemand("cgroup", "cgroup", "victim"),
     onDemand("cgroup-other", "cgroup", "other"),
     onDemand("no-seccomp", "no-seccomp"),
@@ -78,6 +87,27 @@ async function imageWith(configuration: unknown): Promise<OverlaidImage> {
     onDemand("memory", "memory", "120"),
   ]);
 }
+
+/** So often at most a test looks for what takes its time, and how long it rests in between. */
+const MOST_LOOKS = 300;
+const LOOK_AGAIN_MS = 200;
+
+type Anomalies = FdirResult["anomalies"];
+
+const findAnomaly = (
+  anomalies: Anomalies,
+  check: CheckName,
+  subject: string,
+) =>
+  anomalies.find((anomaly) =>
+    anomaly.check === CHECK_CODES[check] && anomaly.subject === subject
+  );
+
+/** The anomalies by name, for messages. */
+const namesOf = (anomalies: Anomalies): string =>
+  anomalies.map(({ check, subject, text }) =>
+    `${CHECK_NAMES[check - 1]} ${subject}: ${text}`
+  ).join("; ") || "none";
 
 /** The host of a machine with faults. */
 class FaultHost {
@@ -110,19 +140,33 @@ class FaultHost {
   /** Asserts that an anomaly is in the answer of a look and on the console. */
   async finds(check: CheckName, subject: string, text: RegExp): Promise<void> {
     const { anomalies } = await this.check();
-    const found = anomalies.find((anomaly) =>
-      anomaly.check === CHECK_CODES[check] && anomaly.subject === subject
-    );
+    const found = findAnomaly(anomalies, check, subject);
     assert(
       found !== undefined,
-      `${check} ${subject} is not among ${
-        JSON.stringify(
-          anomalies,
-          (_, value) => typeof value === "bigint" ? Number(value) : value,
-        )
-      }`,
+      `${check} ${subject} is not among ${namesOf(anomalies)}`,
     );
     assertMatch(found.text, text);
+    await this.#machine.waitForConsole(`FDIR_ANOMALY ${check} ${subject}`);
+  }
+
+  /** Looks until an anomaly is there that takes its time, and is on the console. */
+  async comesToFind(
+    check: CheckName,
+    subject: string,
+    text: RegExp,
+  ): Promise<void> {
+    for (let looks = 1;; looks++) {
+      const { anomalies } = await this.check();
+      const found = findAnomaly(anomalies, check, subject);
+      if (found !== undefined && text.test(found.text)) break;
+      assert(
+        looks < MOST_LOOKS,
+        `no ${check} ${subject} ${text} in ${looks} looks, but ${
+          namesOf(anomalies)
+        }`,
+      );
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    }
     await this.#machine.waitForConsole(`FDIR_ANOMALY ${check} ${subject}`);
   }
 }
@@ -162,7 +206,12 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
   );
   using image = await imageWith({
     settleMs: 1000,
-    limits: { memoryAvailablePercent: 50 },
+    // How busy the machine below is is nobody's fault here.
+    limits: {
+      memoryAvailablePercent: 50,
+      memoryPressurePercent: 100,
+      ioPressurePercent: 100,
+    },
     checks: { ...checks, memory: { ...LOG, bad: 2, of: 2 } },
   });
   await using machine = Machine.boot({ image, disk: makeDisk("good") });
@@ -184,52 +233,29 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
     "image",
     /^\/etc\/spaceos\/modules has another SHA-256/,
   );
-  await faults.damage("map", /(victim|other): victim did map/);
-  const { anomalies } = await faults.check();
-  assert(
-    anomalies.some(({ check, text }) =>
-      check === CHECK_CODES.mappings && /\+ .* r-xp .*\/tmp\/code/.test(text)
-    ),
-  );
-  await machine.waitForConsole(
-    /FDIR_ANOMALY mappings (victim|other): \+ .*\/tmp\/code/,
-  );
+  await faults.damage("map", /victim: victim did map/);
+  await faults.finds("mappings", "victim", /^\+ .* r-xp .*\/tmp\/code/);
   await faults.damage("cgroup");
   await faults.finds(
     "cgroup",
     "victim",
     /^is in \/elsewhere, expected \/spaceos\/victim/,
   );
-  await faults.damage("namespace", /(victim|other): victim did namespace/);
-  assert(
-    (await faults.check()).anomalies.some(({ check, text }) =>
-      check === CHECK_CODES.namespaces && text.startsWith("uts is")
-    ),
-  );
+  await faults.damage("namespace", /victim: victim did namespace/);
+  await faults.finds("namespaces", "victim", /^uts is/);
   await faults.damage("mount");
   await faults.finds("mounts", "machine", /^\+ .* \/var .*tmpfs/);
   await faults.damage("module");
   await faults.finds("modules", "machine", /^\+ pvpanic/);
   await faults.damage("clock");
-  await faults.finds("clock", "machine", /^stepped by (99|100)\.\d s/);
+  await faults.finds("clock", "machine", /^stepped by (9\d|100)\.\d s/);
   await faults.damage(
     "no-new-privileges",
-    /(victim|other): victim did no-new-privileges/,
+    /victim: victim did no-new-privileges/,
   );
-  assert(
-    (await faults.check()).anomalies.some(({ check, text }) =>
-      check === CHECK_CODES.privileges && text === "NoNewPrivs is 1, was 0"
-    ),
-  );
-  await faults.damage(
-    "capabilities",
-    /(victim|other): victim did capabilities/,
-  );
-  assert(
-    (await faults.check()).anomalies.some(({ check, text }) =>
-      check === CHECK_CODES.privileges && /^Cap|, \d more$/.test(text)
-    ),
-  );
+  await faults.finds("privileges", "victim", /^NoNewPrivs is 1, was 0$/);
+  await faults.damage("capabilities", /victim: victim did capabilities/);
+  await faults.finds("privileges", "victim", /^NoNewPrivs .*, \d more$|^Cap/);
   // A process that is started again without its filter.
   await faults.damage("no-seccomp");
   await host.done(
@@ -237,17 +263,7 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
     new TextEncoder().encode("other"),
   );
   await machine.waitForConsole(/other: victim up[\s\S]*other: victim up/);
-  for (let count = 0; count < 100; count++) {
-    const found = (await faults.check()).anomalies.some((
-      { check, subject, text },
-    ) =>
-      check === CHECK_CODES.privileges && subject === "other" &&
-      text.startsWith("Seccomp is 0, was 2")
-    );
-    if (found) break;
-    assert(count < 99, "a dropped Seccomp filter is found");
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
+  await faults.comesToFind("privileges", "other", /^Seccomp is 0, was 2/);
 
   // A bit of the parameter store and one of the superblock, behind the guest's back.
   machine.flipDiskBit(5 * 512 + 100);
@@ -279,25 +295,34 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
   );
 
   await faults.damage("memory", /SERVICE_STARTED memory|SERVICE_COMMAND/);
-  for (let count = 0; count < 200; count++) {
-    const found = (await faults.check()).anomalies.some(({ check }) =>
-      check === CHECK_CODES.memory
-    );
-    if (found) break;
-    assert(count < 199, "scarce memory is found");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  await machine.waitForConsole(
-    /FDIR_ANOMALY memory machine: [\d.]+ % available, expected at least 50 %/,
+  await faults.comesToFind(
+    "memory",
+    "machine",
+    /^[\d.]+ % available, expected at least 50 %$/,
   );
 
+  // What has not been mended is still there; what was repaired has passed.
   const last = await faults.check();
+  assertEquals(
+    last.anomalies.map(({ check, subject }) =>
+      `${CHECK_NAMES[check - 1]} ${subject}`
+    ).sort(),
+    [
+      "cgroup victim",
+      "clock machine",
+      "files image",
+      "mappings victim",
+      "memory machine",
+      "modules machine",
+      "mounts machine",
+      "namespaces victim",
+      "privileges other",
+      "privileges victim",
+    ],
+  );
   const health = decodeHealth(await host.receive(FrameType.HEALTH));
   assertEquals(health.mode, SystemMode.NOMINAL, "LOG does nothing else");
-  assert(
-    health.anomaliesActive >= 8,
-    `${health.anomaliesActive} of ${last.anomalyCount}`,
-  );
+  assertEquals(health.anomaliesActive, last.anomalyCount);
   // The host has looked at it all and takes it for the reference.
   await faults.check(2);
   let adopted = await faults.check();
@@ -320,8 +345,7 @@ Deno.test("each fault of a real machine is found at the next look, and has an ev
 
 Deno.test("FDIR isolates, restarts, degrades and enters safe mode by itself, at its interval", async () => {
   using image = await imageWith({
-    // An emulated program takes its time to drop its rights.
-    settleMs: 6000,
+    settleMs: 1000,
     services: {
       victim: { cgroup: { response: "ISOLATE" } },
       other: { cgroup: { response: "RESTART" } },
