@@ -13,11 +13,7 @@ import {
 } from "./checks.ts";
 import { isFlapping, type LimitState, releaseLimit } from "./limit.ts";
 import type { MachineBaseline } from "./machine_findings.ts";
-import type {
-  ProcessSnapshot,
-  ProcessSubject,
-  SnapshotDigests,
-} from "./snapshot.ts";
+import type { ProcessSnapshot, SnapshotDigests } from "./snapshot.ts";
 
 /** What a service's process is held against. */
 export interface ProcessBaseline {
@@ -25,7 +21,7 @@ export interface ProcessBaseline {
   readonly instance: number;
   /** When the process started, in clock ticks since boot. */
   readonly startTicks: number;
-  /** By what it was started; see {@linkcode ProcessSubject}. */
+  /** By what it was started; see `ProcessSubject`. */
   readonly definition: object | null;
   /** As it had settled; null before. */
   readonly snapshot: ProcessSnapshot | null;
