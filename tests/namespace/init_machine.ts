@@ -11,6 +11,12 @@ import { statusFields } from "./namespace.ts";
 
 const MAIN = new URL("../../cmd/spaceos-init/main.ts", import.meta.url);
 
+/**
+ * Seconds until everything is killed. It only ends what hangs, and is no measure
+ * of speed: a small machine beside other work may take very long.
+ */
+const TIMEOUT_SECONDS = 300;
+
 /** What the machine is made of. */
 export interface InitMachineOptions {
   /** Service definitions by name, as they stand in their files. */
@@ -27,7 +33,7 @@ export interface InitMachineOptions {
   readonly prepare?: (folder: string) => void;
   /** More words for the kernel command line. */
   readonly commandLine?: string;
-  /** Seconds until everything is killed, default 120. */
+  /** Seconds until everything is killed, default {@linkcode TIMEOUT_SECONDS}. */
   readonly timeoutSeconds?: number;
 }
 
@@ -85,7 +91,7 @@ export class InitMachine implements AsyncDisposable {
       }\n`,
     );
     const { configArguments, variables } = currentEnvironment();
-    const timeoutSeconds = options.timeoutSeconds ?? 120;
+    const timeoutSeconds = options.timeoutSeconds ?? TIMEOUT_SECONDS;
     Deno.mkdirSync(`${folder}/cgroup`);
     options.onStart?.();
     const child = new Deno.Command("timeout", {

@@ -2,6 +2,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { makeDisk } from "../fixtures/make_disk.ts";
 import { InitMachine } from "./init_machine.ts";
+import { statusFields } from "./namespace.ts";
+import { oneProcessOf } from "./supervisor_facts.ts";
 
 const sh = (script: string) => ["/bin/sh", "-c", script];
 
@@ -19,6 +21,11 @@ Deno.test("the init boots, runs a service, logs its lines, and ends at SIGTERM",
   await machine.waitFor(/READY.*1 of 1 services running/);
   await machine.waitFor(/talker: out\n/);
   await machine.waitFor(/talker: err\n/);
+  const talker = await oneProcessOf(machine, "talker");
+  await machine.until(
+    () => statusFields(talker)?.["Name"] === "sleep",
+    "the service to have said all",
+  );
   await machine.signal("SIGTERM");
   const status = await machine.ended;
   // The kernel ends a namespace's init with SIGINT when it asks for power-off.

@@ -16,8 +16,6 @@ export interface NamespaceOptions {
   readonly program: string;
   /** Its arguments. */
   readonly args?: readonly string[];
-  /** Seconds until everything is killed, default 120. */
-  readonly timeoutS?: number;
   /** Words put before Deno's command line, such as `nohup` or `env`. */
   readonly wrapper?: readonly string[];
   /** Text for the program's standard input; without it there is none. */
@@ -48,6 +46,9 @@ export interface NamespaceInit {
 
 const EXECUTABLE = Deno.execPath();
 
+/** Seconds until everything is killed: for what hangs, however slow the machine. */
+const TIMEOUT_SECONDS = "300";
+
 /** The command that makes the namespace. Without root, a user namespace comes with it. */
 function unshareCommand(): string[] {
   return [
@@ -74,7 +75,7 @@ export async function startInit(
     args: [
       "-s",
       "KILL",
-      `${options.timeoutS ?? 120}`,
+      TIMEOUT_SECONDS,
       ...unshareCommand(),
       ...(options.wrapper ?? []),
       EXECUTABLE,

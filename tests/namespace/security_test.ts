@@ -82,7 +82,6 @@ Deno.test("a service of another user has no way back, and the init's files are s
   try {
     machine = InitMachine.start({
       disk: makeDisk("good"),
-      timeoutSeconds: 90,
       services: {
         guest: { command: staying, user: "nobody" },
         member: {

@@ -11,13 +11,8 @@ import { statusFields } from "./namespace.ts";
 /** An init with services, and a good disk. */
 export function startMachine(
   services: Readonly<Record<string, unknown>>,
-  timeoutSeconds = 60,
 ): InitMachine {
-  return InitMachine.start({
-    services,
-    disk: makeDisk("good"),
-    timeoutSeconds,
-  });
+  return InitMachine.start({ services, disk: makeDisk("good") });
 }
 
 /** A command of a shell. */

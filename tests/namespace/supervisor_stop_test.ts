@@ -185,8 +185,11 @@ Deno.test("processes that left their service's session and group go down with th
     },
   });
   await machine.waitFor(/leaver: away\n/);
-  const all = livingDescendantsOf(await machine.pid());
-  assert(all.length >= 3, `processes: ${all}`);
+  const init = await machine.pid();
+  const all = await machine.until(() => {
+    const found = livingDescendantsOf(init);
+    return found.length >= 3 && found;
+  }, "the service, who left, and its child");
   const console = await powerOff(machine);
   assertEquals(all.filter(isAlive), []);
   assertMatch(console, /SERVICE_REMAINS leaver|SERVICE_KILLED leaver/);

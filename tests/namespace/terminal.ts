@@ -30,7 +30,8 @@ export function openTerminal(
     args: [
       "-s",
       "KILL",
-      "60",
+      // Seconds; only for what hangs.
+      "300",
       "script",
       "--quiet",
       "--return",
