@@ -21,8 +21,8 @@ import { createFdir } from "../fdir/fdir_state.ts";
 import type { ServiceDefinition } from "../supervisor/definition.ts";
 import {
   createSupervisor,
+  isMoving,
   nextDeadlineMs,
-  summary,
 } from "../supervisor/supervisor.ts";
 import { healthText, modeOf, whyNotAlive } from "./core_condition.ts";
 import { expectChange, judgeFaults, lookForFaults } from "./core_faults.ts";
@@ -305,10 +305,9 @@ class InitTurn extends Turn {
   #becomeReady(): void {
     const { supervisor, readyMs, shutdown, startedMs } = this.state;
     if (supervisor === null || readyMs !== null || shutdown !== null) return;
-    const counts = summary(supervisor);
     const late = this.nowMs >= startedMs + READY_LIMIT_MS;
     // One that was not ready in time has no outcome before its process is gone.
-    if (counts.starting + counts.stopping > 0 && !late) return;
+    if (!late && isMoving(supervisor)) return;
     const { isOnProbation, fdir } = this.state;
     this.set({
       readyMs: this.nowMs,

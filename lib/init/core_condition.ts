@@ -7,6 +7,7 @@
  */
 import { isDegrading } from "../fdir/fdir_state.ts";
 import {
+  hasFailed,
   summary,
   unhealthyCriticalServices,
 } from "../supervisor/supervisor.ts";
@@ -37,8 +38,7 @@ export function modeOf(state: InitState): Mode {
   if (state.shutdown !== null) return "shuttingDown";
   if (state.readyMs === null || state.supervisor === null) return "booting";
   if (state.safeMode) return "safe";
-  const isMissing = summary(state.supervisor).failed > 0 ||
-    state.problems.size > 0;
+  const isMissing = state.problems.size > 0 || hasFailed(state.supervisor);
   const isFaulty = state.fdir !== null && isDegrading(state.fdir);
   return isMissing || isFaulty ? "degraded" : "nominal";
 }

@@ -1,6 +1,6 @@
 /**
  * How many descriptors the init may have. The kernel gives process 1 as few as
- * any program (1024), and every service takes four for its output: the init
+ * any program (1024), and every service takes two for its output: the init
  * raises its own limit, and its children start with the one it found. Imports
  * `linux`.
  *

@@ -8,7 +8,7 @@
  * @module
  */
 import { boottimeMs } from "../linux/clock.ts";
-import { pipe } from "../linux/descriptor.ts";
+import { lastingPipe, openWriter } from "../linux/descriptor.ts";
 import { close, read } from "../linux/file.ts";
 import type { Poller } from "../linux/poller.ts";
 import { LINE_LIMIT, LINE_WINDOW_MS, LineLimit } from "./line_limit.ts";
@@ -23,7 +23,6 @@ const FINAL_READS = 32;
 
 interface Stream {
   readonly reader: number;
-  readonly writer: number;
   readonly splitter: LineSplitter;
   readonly onLine: (line: Line) => void;
   readonly limit: LineLimit;
@@ -54,22 +53,21 @@ export class ServiceOutput {
 
   /**
    * The writing end of a service's stream, for the child that is to be spawned.
-   * We keep it open, so that the pipe outlives every process that writes to it.
+   * The pipe outlives every process that writes to it.
    *
    * @param service The service.
    * @param stream Which stream.
-   * @returns A descriptor of ours.
+   * @returns A descriptor; close it after the spawn.
    * @throws {SystemError} EMFILE when there are no descriptors left.
    */
   writer(service: string, stream: LogStream): number {
     const key = `${stream} ${service}`;
     const known = this.#streams.get(key);
-    if (known !== undefined) return known.writer;
-    const [reader, writer] = pipe({ nonblockWriter: false });
+    if (known !== undefined) return openWriter(known.reader);
+    const [reader, writer] = lastingPipe();
     const limit = new LineLimit();
     const entry: Stream = {
       reader,
-      writer,
       splitter: new LineSplitter(),
       limit,
       onLine: (line) => {
@@ -120,7 +118,6 @@ export class ServiceOutput {
       if (entry === undefined) continue;
       this.#poller.remove(entry.reader);
       close(entry.reader);
-      close(entry.writer);
       this.#streams.delete(key);
     }
   }

@@ -186,8 +186,8 @@ export class ServiceRunner implements Services {
         (kind === "sd-notify" || definition.health.watchdogMs !== null);
       const pid = spawn(spawnOptions(effect, user, {
         stdin: definition.stdin === "console" ? this.#openConsole() : "null",
-        stdout: this.#sink(definition, "stdout"),
-        stderr: this.#sink(definition, "stderr"),
+        stdout: this.#sink(definition, "stdout", opened),
+        stderr: this.#sink(definition, "stderr", opened),
         ...(notifyDescriptor === undefined ? {} : { notifyDescriptor }),
         ...(wantsSocket
           ? {
@@ -301,13 +301,18 @@ export class ServiceRunner implements Services {
     }
   }
 
+  /** Where a stream goes; what was opened for that is to be closed after the spawn. */
   #sink(
     definition: ServiceDefinition,
     stream: "stdout" | "stderr",
+    opened: number[],
   ): ChildDescriptor {
     switch (definition[stream]) {
-      case "log":
-        return this.#output.writer(definition.name, stream);
+      case "log": {
+        const writer = this.#output.writer(definition.name, stream);
+        opened.push(writer);
+        return writer;
+      }
       case "console":
         return this.#openConsole();
       case "null":

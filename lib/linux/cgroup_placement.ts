@@ -6,7 +6,7 @@
  * @module
  */
 
-import { readControl, writeControl } from "./control_file.ts";
+import { readControl, readLine, writeControl } from "./control_file.ts";
 import { SystemError } from "./error.ts";
 import { libc } from "./libc.ts";
 
@@ -64,9 +64,7 @@ export function moveToCgroup(pid: number, directory: string): void {
  * child's own there are none, and else they are among the ids after it.
  */
 function straysOf(pid: number, known: ReadonlySet<number>): number[] {
-  const last = Number(
-    readControl("/proc/loadavg").trim().split(" ").at(-1),
-  );
+  const last = Number(readLine("/proc/loadavg").split(" ").at(-1));
   if (last === pid) return [];
   const strays = new Set(known);
   // All earlier processes of the machine were moved when they were spawned, so

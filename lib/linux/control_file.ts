@@ -7,6 +7,10 @@
 
 import { SystemError } from "./error.ts";
 import { close, open, read, write } from "./file.ts";
+import { checkRetry, libc } from "./libc.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /**
  * Writes a text in one `write(2)`, as such files expect it.
@@ -25,7 +29,7 @@ import { close, open, read, write } from "./file.ts";
 export function writeControl(path: string, text: string): void {
   const descriptor = open(path, ["writeOnly"]);
   try {
-    write(descriptor, new TextEncoder().encode(text));
+    write(descriptor, encoder.encode(text));
   } catch (error) {
     throw named(error, path, text);
   } finally {
@@ -48,7 +52,7 @@ export function writeControl(path: string, text: string): void {
  * ```
  */
 export function readControl(path: string): string {
-  return new TextDecoder().decode(readControlBytes(path));
+  return decoder.decode(readControlBytes(path));
 }
 
 /**
@@ -83,6 +87,41 @@ export function readControlBytes(path: string): Uint8Array {
   } finally {
     close(descriptor);
   }
+}
+
+/** The open descriptors of {@linkcode readLine}, by path. */
+const keptOpen = new Map<string, number>();
+const line = new Uint8Array(new ArrayBuffer(128));
+
+/**
+ * Reads a file of `/proc` that is one short line, and is asked for often: it
+ * stays open for the program's life, so that each look is one system call.
+ *
+ * @param path The file, of at most 128 bytes.
+ * @returns Its line, without the line feed.
+ * @throws {SystemError} With the path.
+ *
+ * @example
+ * ```ts
+ * import { assertMatch } from "@std/assert";
+ * import { readLine } from "./control_file.ts";
+ *
+ * assertMatch(readLine("/proc/loadavg"), /^[0-9.]+ .* [0-9]+$/);
+ * ```
+ */
+export function readLine(path: string): string {
+  let descriptor = keptOpen.get(path);
+  if (descriptor === undefined) {
+    descriptor = open(path);
+    keptOpen.set(path, descriptor);
+  }
+  const file = descriptor;
+  const count = checkRetry(
+    () => libc().pread(file, line, BigInt(line.length), 0n),
+    "pread",
+    path,
+  );
+  return decoder.decode(line.subarray(0, count)).trimEnd();
 }
 
 /** The same error with the file that it is about, and what was written. */

@@ -6,7 +6,7 @@
  */
 
 import { SystemError } from "./error.ts";
-import { OPEN_FLAGS } from "./file.ts";
+import { close, open, OPEN_FLAGS } from "./file.ts";
 import { check, checkRetry, errno, libc } from "./libc.ts";
 
 const EINTR = 4;
@@ -44,13 +44,77 @@ export interface PipeOptions {
 export function pipe(
   options: PipeOptions = {},
 ): [reader: number, writer: number] {
+  const { nonblockReader = true, nonblockWriter = true } = options;
   const ends = new Int32Array(new ArrayBuffer(8));
-  check(libc().pipe2(ends, O_CLOEXEC), "pipe2");
+  const both = nonblockReader && nonblockWriter ? OPEN_FLAGS.nonblock : 0;
+  check(libc().pipe2(ends, O_CLOEXEC | both), "pipe2");
   const reader = ends[0] ?? -1;
   const writer = ends[1] ?? -1;
-  if (options.nonblockReader !== false) setNonblock(reader, true);
-  if (options.nonblockWriter !== false) setNonblock(writer, true);
+  if (both !== 0) return [reader, writer];
+  if (nonblockReader) setNonblock(reader, true);
+  if (nonblockWriter) setNonblock(writer, true);
   return [reader, writer];
+}
+
+/**
+ * Makes a pipe that outlives its writers, with one descriptor: opened for both,
+ * it holds the pipe open for writing besides, so that it is never at its end.
+ * Others write through a descriptor of {@linkcode openWriter}.
+ *
+ * @returns The descriptor, O_NONBLOCK and close-on-exec, for reading; and a
+ * first writer, which waits where the pipe is full.
+ * @throws {SystemError} EMFILE or ENFILE when there are no descriptors left;
+ * ENOENT without `/proc`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { lastingPipe } from "./descriptor.ts";
+ * import { close, read } from "./file.ts";
+ *
+ * const [reader, writer] = lastingPipe();
+ * close(writer);
+ * assertEquals(read(reader, new Uint8Array(1)), null);
+ * close(reader);
+ * ```
+ */
+export function lastingPipe(): [reader: number, writer: number] {
+  const [end, writer] = pipe({ nonblockReader: false, nonblockWriter: false });
+  try {
+    // In proc_pid_fd(5): opening such a link opens the pipe anew, as a FIFO.
+    return [open(`/proc/self/fd/${end}`, ["readWrite", "nonblock"]), writer];
+  } catch (error) {
+    close(writer);
+    throw error;
+  } finally {
+    close(end);
+  }
+}
+
+/**
+ * Opens a pipe for writing once more.
+ *
+ * @param reader The reading end.
+ * @returns A writer that waits where the pipe is full; close-on-exec.
+ * @throws {SystemError} EMFILE or ENFILE when there are no descriptors left.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { lastingPipe, openWriter } from "./descriptor.ts";
+ * import { close, read, write } from "./file.ts";
+ *
+ * const [reader, first] = lastingPipe();
+ * close(first);
+ * const writer = openWriter(reader);
+ * write(writer, Uint8Array.of(7));
+ * assertEquals(read(reader, new Uint8Array(8)), 1);
+ * close(writer);
+ * close(reader);
+ * ```
+ */
+export function openWriter(reader: number): number {
+  return open(`/proc/self/fd/${reader}`, ["writeOnly"]);
 }
 
 /**

@@ -595,6 +595,13 @@ export const SYMBOLS = {
     parameters: [],
     result: "i32",
   },
+  getpriority: {
+    parameters: [
+      "i32", // int which
+      "u32", // id_t who
+    ],
+    result: "i32",
+  },
   setpriority: {
     parameters: [
       "i32", // int which

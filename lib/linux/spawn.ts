@@ -9,7 +9,7 @@
 
 import { cString, cStringArray } from "./c_string.ts";
 import { moveToCgroup } from "./cgroup_placement.ts";
-import { readControl, writeControl } from "./control_file.ts";
+import { readControl, readLine, writeControl } from "./control_file.ts";
 import { withCredentials } from "./credentials.ts";
 import { initialEnvironment } from "./environment.ts";
 import { SystemError } from "./error.ts";
@@ -36,6 +36,10 @@ const FILE_ACTIONS_SIZE = 256;
 const SIGNAL_SET_SIZE = 128;
 
 const PRIO_PROCESS = 0;
+
+/** What a spawn works with; nothing of it is in use when the spawn has returned. */
+const pid = new Int32Array(new ArrayBuffer(4));
+const actions = new Uint8Array(new ArrayBuffer(FILE_ACTIONS_SIZE));
 
 /** Most looks for processes that were forked before the limits were set; only a fork bomb needs many. */
 const MAXIMUM_LOOKS = 32;
@@ -80,41 +84,37 @@ export function spawn(options: SpawnOptions): number {
   const argv = cStringArray(options.argv);
   const envp = cStringArray(environmentEntries(options.env));
   const path = cString(file);
-  const pid = new Int32Array(new ArrayBuffer(4));
-  const attributes = new Uint8Array(new ArrayBuffer(ATTRIBUTES_SIZE));
-  const actions = new Uint8Array(new ArrayBuffer(FILE_ACTIONS_SIZE));
-
-  using cleanup = new DisposableStack();
-  const result = (number: number, syscall: string): void => {
-    if (number !== 0) {
-      throw new SystemError({ syscall, errno: number, path: file });
-    }
-  };
-  result(libc().posix_spawnattr_init(attributes), "posix_spawnattr_init");
-  cleanup.defer(() => void libc().posix_spawnattr_destroy(attributes));
-  result(
-    libc().posix_spawn_file_actions_init(actions),
-    "posix_spawn_file_actions_init",
-  );
-  cleanup.defer(() => void libc().posix_spawn_file_actions_destroy(actions));
-  const inCgroup = setAttributes(attributes, options, cleanup);
-  addFileActions(actions, options, cleanup);
-
-  const number = withCredentials(
-    options,
-    () =>
-      withInherited(
-        options,
-        () => libc().posix_spawn(pid, path, actions, attributes, argv, envp),
-      ),
-  );
+  let number = libc().posix_spawn_file_actions_init(actions);
+  if (number !== 0) {
+    const syscall = "posix_spawn_file_actions_init";
+    throw new SystemError({ syscall, errno: number, path: file });
+  }
+  let inCgroup = false;
+  try {
+    addFileActions(actions, options);
+    using placement = openCgroup(options.cgroup);
+    inCgroup = placement.descriptor !== null;
+    const attributes = attributesOf(options, placement.descriptor);
+    number = withCredentials(
+      options,
+      () =>
+        withInherited(
+          options,
+          () => libc().posix_spawn(pid, path, actions, attributes, argv, envp),
+        ),
+    );
+  } finally {
+    libc().posix_spawn_file_actions_destroy(actions);
+  }
   if (number !== 0) throw spawnError(number, file, options.cwd);
   const child = pid[0] ?? 0;
   try {
     applyAfterStart(child, options, inCgroup);
   } catch (error) {
-    // Not reaped yet, so the number is still its own.
-    libc().kill(child, SIGNALS.SIGKILL);
+    // Not reaped yet, so the number is still its own; and that of its group,
+    // in which is what it has forked.
+    const isLeader = options.session !== "same";
+    libc().kill(isLeader ? -child : child, SIGNALS.SIGKILL);
     throw error;
   }
   return child;
@@ -136,12 +136,49 @@ function environmentEntries(
   return Object.entries(environment).map(([name, value]) => `${name}=${value}`);
 }
 
-/** Sets the attributes; returns whether they place the child in its cgroup. */
-function setAttributes(
-  attributes: Uint8Array<ArrayBuffer>,
+/** The group's directory for as long as the spawn takes, where glibc places children. */
+function openCgroup(
+  directory: string | undefined,
+): Disposable & { readonly descriptor: number | null } {
+  const isPlaced = directory !== undefined &&
+    libc().posix_spawnattr_setcgroup_np;
+  const descriptor = isPlaced ? open(directory, ["directory"]) : null;
+  return {
+    descriptor,
+    [Symbol.dispose]: () => {
+      if (descriptor !== null) close(descriptor);
+    },
+  };
+}
+
+/** Those of a child that starts clean, by its session; they are values without pointers. */
+const cleanAttributes = new Map<
+  SpawnOptions["session"],
+  Uint8Array<ArrayBuffer>
+>();
+
+/** The attributes, which are made once where they are what nearly every child has. */
+function attributesOf(
   options: SpawnOptions,
-  cleanup: DisposableStack,
-): boolean {
+  cgroup: number | null,
+): Uint8Array<ArrayBuffer> {
+  const { session = "new", blockedSignals, ignoredSignals } = options;
+  const isClean = cgroup === null && !blockedSignals?.length &&
+    !ignoredSignals?.length;
+  const known = isClean ? cleanAttributes.get(session) : undefined;
+  if (known !== undefined) return known;
+  const attributes = makeAttributes(options, cgroup);
+  if (isClean) cleanAttributes.set(session, attributes);
+  return attributes;
+}
+
+function makeAttributes(
+  options: SpawnOptions,
+  cgroup: number | null,
+): Uint8Array<ArrayBuffer> {
+  // There is nothing to destroy: to `posix_spawnattr_destroy` it is no more.
+  const attributes = new Uint8Array(new ArrayBuffer(ATTRIBUTES_SIZE));
+  libc().posix_spawnattr_init(attributes);
   let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
   libc().posix_spawnattr_setsigmask(
     attributes,
@@ -158,17 +195,12 @@ function setAttributes(
     flags |= POSIX_SPAWN_SETPGROUP;
     libc().posix_spawnattr_setpgroup(attributes, 0);
   }
-  let inCgroup = false;
-  const setCgroup = libc().posix_spawnattr_setcgroup_np;
-  if (options.cgroup !== undefined && setCgroup) {
-    const directory = open(options.cgroup, ["directory"]);
-    cleanup.defer(() => close(directory));
-    setCgroup(attributes, directory);
+  if (cgroup !== null) {
+    libc().posix_spawnattr_setcgroup_np?.(attributes, cgroup);
     flags |= POSIX_SPAWN_SETCGROUP;
-    inCgroup = true;
   }
   libc().posix_spawnattr_setflags(attributes, flags);
-  return inCgroup;
+  return attributes;
 }
 
 /** A `sigset_t`: bit n - 1 stands for signal n. */
@@ -217,7 +249,9 @@ function applyAfterStart(
 ): void {
   const { cgroup } = options;
   if (cgroup !== undefined && !inCgroup) moveToCgroup(pid, cgroup);
-  if (options.limits?.stack === undefined) setLimits(pid, options);
+  const limits = limitsToSet(options);
+  if (limits.length === 0) return;
+  if (options.limits?.stack === undefined) setLimits(pid, limits);
   else {
     // posix_spawn returns in the midst of the child's execve, which ends by
     // writing back the limit of the stack that it began with. A stopped child
@@ -226,10 +260,10 @@ function applyAfterStart(
     for (let look = 0; look < STOP_LOOKS && !isStopped(pid); look++) {
       Atomics.wait(pause, 0, 0, STOP_LOOK_MS);
     }
-    setLimits(pid, options);
+    setLimits(pid, limits);
     libc().kill(pid, SIGNALS.SIGCONT);
   }
-  if (cgroup === undefined || !hasLimits(options)) return;
+  if (cgroup === undefined) return;
   // What it has forked meanwhile inherited what it had before.
   const limited = new Set([pid]);
   for (let look = 0; look < MAXIMUM_LOOKS; look++) {
@@ -239,7 +273,7 @@ function applyAfterStart(
     for (const other of others) {
       limited.add(other);
       try {
-        setLimits(other, options);
+        setLimits(other, limits);
       } catch (error) {
         // It ended, which is as good.
         const isGone = error instanceof SystemError &&
@@ -250,27 +284,37 @@ function applyAfterStart(
   }
 }
 
-function hasLimits(
-  { nice, limits, oomScoreAdjust }: SpawnOptions,
-): boolean {
-  return nice !== undefined || oomScoreAdjust !== undefined ||
-    Object.keys(limits ?? {}).length > 0;
-}
+/** Sets one limit of a process. */
+type LimitSetter = (pid: number) => void;
 
-function setLimits(pid: number, options: SpawnOptions): void {
-  if (options.nice !== undefined) {
-    check(
-      libc().setpriority(PRIO_PROCESS, pid, options.nice),
-      "setpriority",
-      `process ${pid}`,
+/** What a child has not inherited already. */
+function limitsToSet(
+  { nice, limits, oomScoreAdjust }: SpawnOptions,
+): LimitSetter[] {
+  const setters: LimitSetter[] = [];
+  if (nice !== undefined && nice !== libc().getpriority(PRIO_PROCESS, 0)) {
+    setters.push((pid) => {
+      const result = libc().setpriority(PRIO_PROCESS, pid, nice);
+      check(result, "setpriority", `process ${pid}`);
+    });
+  }
+  for (const name of Object.keys(limits ?? {}) as ResourceLimitName[]) {
+    const limit = limits?.[name];
+    if (limit !== undefined) setters.push((pid) => setLimit(pid, name, limit));
+  }
+  if (
+    oomScoreAdjust !== undefined &&
+    oomScoreAdjust !== Number(readLine("/proc/self/oom_score_adj"))
+  ) {
+    setters.push((pid) =>
+      writeControl(`/proc/${pid}/oom_score_adj`, `${oomScoreAdjust}`)
     );
   }
-  for (const [name, limit] of Object.entries(options.limits ?? {})) {
-    setLimit(pid, name as ResourceLimitName, limit);
-  }
-  if (options.oomScoreAdjust !== undefined) {
-    writeControl(`/proc/${pid}/oom_score_adj`, `${options.oomScoreAdjust}`);
-  }
+  return setters;
+}
+
+function setLimits(pid: number, setters: readonly LimitSetter[]): void {
+  for (const set of setters) set(pid);
 }
 
 /** posix_spawn gives one number for several steps; say which it was. */

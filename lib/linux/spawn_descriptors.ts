@@ -8,9 +8,16 @@
 import { cString } from "./c_string.ts";
 import { SystemError } from "./error.ts";
 import { isOpen } from "./descriptor.ts";
-import { close, open } from "./file.ts";
+import { open } from "./file.ts";
 import { libc } from "./libc.ts";
 import type { SpawnOptions } from "./spawn_options.ts";
+
+let nullDescriptor: number | undefined;
+
+/** Nearly every child gets it: it stays open for the program's life. */
+function openNull(): number {
+  return nullDescriptor ??= open("/dev/null", ["readWrite"]);
+}
 
 /**
  * Fills the file actions of `posix_spawn(3)`: what the child's descriptors are
@@ -18,7 +25,6 @@ import type { SpawnOptions } from "./spawn_options.ts";
  *
  * @param actions An initialized `posix_spawn_file_actions_t`.
  * @param options What was asked for.
- * @param cleanup Gets what must be closed here after the spawn.
  * @throws {SystemError} ENOMEM; with the path `/dev/null` when that is missing.
  *
  * @example
@@ -30,25 +36,15 @@ import type { SpawnOptions } from "./spawn_options.ts";
  * const actions = new Uint8Array(new ArrayBuffer(256));
  * libc().posix_spawn_file_actions_init(actions);
  * cleanup.defer(() => void libc().posix_spawn_file_actions_destroy(actions));
- * addFileActions(actions, { argv: ["/bin/true"] }, cleanup);
+ * addFileActions(actions, { argv: ["/bin/true"] });
  * ```
  */
 export function addFileActions(
   actions: Uint8Array<ArrayBuffer>,
   options: SpawnOptions,
-  cleanup: DisposableStack,
 ): void {
   const add = (number: number, syscall: string): void => {
     if (number !== 0) throw new SystemError({ syscall, errno: number });
-  };
-  let nullDescriptor: number | undefined;
-  const openNull = (): number => {
-    if (nullDescriptor === undefined) {
-      const opened = open("/dev/null", ["readWrite"]);
-      cleanup.defer(() => close(opened));
-      nullDescriptor = opened;
-    }
-    return nullDescriptor;
   };
   const wanted = new Map<number, number>();
   [options.stdin, options.stdout, options.stderr].forEach((choice, target) => {
@@ -178,7 +174,11 @@ export interface DescriptorMove {
 export function descriptorMoves(
   wanted: ReadonlyMap<number, number>,
 ): DescriptorMove[] {
-  let spare = Math.max(...wanted.keys(), ...wanted.values(), -1) + 1;
+  const highest = Math.max(...wanted.keys());
+  if ([...wanted.values()].every((source) => source > highest)) {
+    return Array.from(wanted, ([to, from]) => ({ from, to }));
+  }
+  let spare = Math.max(highest, ...wanted.values(), -1) + 1;
   const moves: DescriptorMove[] = [];
   const place = new Map<number, number>();
   const targets = [...wanted].sort(([a], [b]) => a - b);

@@ -196,6 +196,57 @@ export function summary(state: SupervisorState): Summary {
 }
 
 /**
+ * Whether a service is on its way, up or down: one in Starting, or one that is
+ * being stopped. This and {@linkcode hasFailed} are asked after every event, so
+ * they count nothing.
+ *
+ * @param state The supervisor.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert/assert";
+ * import { defineService } from "./definition.ts";
+ * import { isMoving } from "./status.ts";
+ * import { createSupervisor, stepSupervisor } from "./supervisor.ts";
+ *
+ * const state = createSupervisor([defineService("web", { command: ["/bin/web"] })]);
+ * assert(isMoving(stepSupervisor(state, { kind: "start-all" }, 0).state));
+ * ```
+ */
+export function isMoving({ records }: SupervisorState): boolean {
+  // From the last: those before it have come up sooner, as a rule.
+  for (let index = records.length - 1; index >= 0; index--) {
+    const record = records[index];
+    if (record === undefined || isGone(record)) continue;
+    const { state } = record;
+    if (state.kind === "starting") return true;
+    if (state.kind === "running" && state.stopping !== null) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether a service is Failed.
+ *
+ * @param state The supervisor.
+ *
+ * @example
+ * ```ts
+ * import { assertFalse } from "@std/assert/false";
+ * import { hasFailed } from "./status.ts";
+ * import { createSupervisor } from "./supervisor.ts";
+ *
+ * assertFalse(hasFailed(createSupervisor([])));
+ * ```
+ */
+export function hasFailed({ records }: SupervisorState): boolean {
+  for (const record of records) {
+    if (record.state.kind === "failed" && !isGone(record)) return true;
+  }
+  return false;
+}
+
+/**
  * Whether the watchdog may be petted as far as services are concerned.
  *
  * @param state The supervisor.

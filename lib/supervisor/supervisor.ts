@@ -52,6 +52,8 @@ export type {
 } from "./supervisor_types.ts";
 export {
   criticalServicesHealthy,
+  hasFailed,
+  isMoving,
   type ServiceStatus,
   shutdownBoundMs,
   statusOf,

@@ -6,7 +6,12 @@ import {
   assertThrows,
 } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
-import { pipe, tryLock } from "../../../lib/linux/descriptor.ts";
+import {
+  lastingPipe,
+  openWriter,
+  pipe,
+  tryLock,
+} from "../../../lib/linux/descriptor.ts";
 import {
   close,
   fdatasync,
@@ -260,4 +265,22 @@ Deno.test("status tells every kind of file, by path and by descriptor", () => {
   assertEquals(Math.floor(ours.modifiedMs), real.mtime?.getTime());
   const error = assertThrows(() => status("/no/such/file"), SystemError);
   assertEquals([error.code, error.path], ["ENOENT", "/no/such/file"]);
+});
+
+Deno.test("lastingPipe is never at its end, holds what was written, and its writers wait", () => {
+  const [reader, first] = lastingPipe();
+  const buffer = new Uint8Array(16);
+  for (const writer of [first, openWriter(reader), openWriter(reader)]) {
+    assertEquals(read(reader, buffer), null);
+    write(writer, Uint8Array.of(1, 2, 3));
+    close(writer);
+    assertEquals(read(reader, buffer), 3);
+    const O_NONBLOCK = 0o4000;
+    const again = openWriter(reader);
+    const flags = Deno.readTextFileSync(`/proc/self/fdinfo/${again}`);
+    const bits = parseInt(/^flags:\s+(\d+)/m.exec(flags)?.[1] ?? "", 8);
+    assertEquals(bits & (O_NONBLOCK | 3), 1);
+    close(again);
+  }
+  close(reader);
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
 import { duplicate, isOpen, pipe } from "../../../lib/linux/descriptor.ts";
 import { close, read, write } from "../../../lib/linux/file.ts";
+import { overrideLibc, setErrno } from "../../../lib/linux/libc.ts";
 import { drainChildExits, waitForExit } from "../../../lib/linux/process.ts";
 import { resolveCommand } from "../../../lib/linux/resolve_command.ts";
 import { spawn } from "../../../lib/linux/spawn.ts";
@@ -215,6 +216,37 @@ Deno.test("spawn closes what is open below a granted number that is far away", (
   });
   assertEquals(text.trim().split("\n").sort(), ["0", "1", "2", "3", "800"]);
   for (const descriptor of [90, 900, reader, writer]) close(descriptor);
+});
+
+Deno.test("spawn kills what a child has forked when a limit is refused", () => {
+  const [reader, writer] = pipe({ nonblockReader: false });
+  const forked = new Uint8Array(1);
+  {
+    using _ = overrideLibc({
+      prlimit: () => {
+        assertEquals(read(reader, forked), 1);
+        return setErrno(22);
+      },
+    });
+    assertThrows(
+      () =>
+        spawn({
+          argv: ["/bin/sh", "-c", "/bin/sleep 1000 & echo; wait"],
+          env: {},
+          stdout: writer,
+          limits: { nofile: { soft: 10, hard: 10 } },
+        }),
+      SystemError,
+      "prlimit",
+    );
+  }
+  close(writer);
+  // The end of the pipe: neither lives.
+  assertEquals(read(reader, forked), 0);
+  close(reader);
+  const exits = [];
+  while (exits.length === 0) exits.push(...drainChildExits());
+  assertEquals(exits.map(({ signal }) => signal), ["SIGKILL"]);
 });
 
 Deno.test("resolveCommand searches as a shell does", () => {
