@@ -10,6 +10,7 @@ import {
   type CheckName,
 } from "../../lib/fdir/checks.ts";
 import { eventCodes } from "../../lib/wire/event_code.ts";
+import { INIT_PARAMETERS } from "../../lib/init/config.ts";
 import { decodeEventRecord } from "../../lib/wire/event.ts";
 import {
   decodeFdirResult,
@@ -17,6 +18,7 @@ import {
 } from "../../lib/wire/fdir_result.ts";
 import { FrameType } from "../../lib/wire/frame.ts";
 import { decodeHealth, SystemMode } from "../../lib/wire/health.ts";
+import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
 import { CommandCode } from "../../lib/wire/telecommand.ts";
 import { requireKernel } from "../../rootfs/toolchain/kernel_package.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
@@ -91,6 +93,9 @@ async function imageWith(configuration: unknown): Promise<OverlaidImage> {
 /** So often at most a test looks for what takes its time, and how long it rests in between. */
 const MOST_LOOKS = 300;
 const LOOK_AGAIN_MS = 200;
+
+/** How often it looks by itself, once it is told so. */
+const LOOK_INTERVAL_MS = 3000;
 
 type Anomalies = FdirResult["anomalies"];
 
@@ -372,6 +377,11 @@ Deno.test("FDIR isolates, restarts, degrades and enters safe mode by itself, at 
     /FDIR_DEGRADE 2 anomalies: .*mounts machine, modules machine/,
   );
   await machine.waitForConsole(/MODE_CHANGED nominal -> degraded/);
+  const interval = new Uint8Array(4);
+  new DataView(interval.buffer).setUint32(0, LOOK_INTERVAL_MS);
+  const { id } = INIT_PARAMETERS["fdir-interval"];
+  const [set] = await host.setParameter(id, interval);
+  assertEquals(set?.status, ParameterStatus.OK);
   await faults.damage("clock");
   // Nobody asks for this look: it comes by itself.
   await machine.waitForConsole(/FDIR_SAFE_MODE 3 anomalies: .*clock machine/);
