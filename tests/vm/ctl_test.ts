@@ -195,9 +195,9 @@ Deno.test("spaceosctl does every command on a real machine, from its boot to its
     await ctl(["safe-mode", "off"]);
     await untilState("running");
 
-    const echo = await ctl(["send", "000100074142", "--wait", "2000"]);
+    const echo = await ctl(["send", "000100074142", "--wait", "5000"]);
     assertStringIncludes(echo.stdout, "number 7, status 0, result AB");
-    const wrong = await ctl(["send", "--type", "99", "--wait", "2000"], 5);
+    const wrong = await ctl(["send", "--type", "99", "--wait", "5000"], 5);
     assertStringIncludes(wrong.stdout, "UNKNOWN_TYPE for a frame of type 99");
 
     await watchOnScreens(machine);

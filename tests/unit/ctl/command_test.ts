@@ -417,7 +417,7 @@ Deno.test("spaceosctl ping gives figures, and tells which pings were lost", asyn
 
 Deno.test("spaceosctl send sends anything and shows what comes back", async () => {
   await withFakeVm(async (vm) => {
-    const socket = ["--socket", vm.path, "--wait", "100"];
+    const socket = ["--socket", vm.path, "--wait", "1000"];
     const ping = await runCtl(["send", "000100074142", ...socket]);
     assertEquals(ping.code, 0);
     assertStringIncludes(
