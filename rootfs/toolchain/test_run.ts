@@ -68,6 +68,20 @@ export interface Output {
   writeSync(bytes: Uint8Array): number;
 }
 
+/**
+ * Writes all bytes, or what goes: whoever can't be written to must not end the
+ * run, whose result is its exit status, too.
+ */
+function writeAll(to: Output, bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.length;) {
+      at += to.writeSync(bytes.subarray(at));
+    }
+  } catch {
+    // A pipe that nobody reads any more.
+  }
+}
+
 /** Passes a stream on, and gives its lines. */
 async function passOn(
   reader: ReadableStreamDefaultReader<Uint8Array>,
@@ -79,9 +93,7 @@ async function passOn(
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    for (let at = 0; at < value.length;) {
-      at += to.writeSync(value.subarray(at));
-    }
+    writeAll(to, value);
     const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
     rest = (lines.pop() ?? "").slice(0, LINE_CHARACTERS);
     lines.forEach(onLine);

@@ -230,9 +230,15 @@ Deno.test("runRead tells of a run that was killed, although what it has left beh
   const program = `const { pid } = new Deno.Command("sleep", {
       args: ["1000"], stdout: "inherit", stderr: "inherit",
     }).spawn();
+    console.error("words to nobody");
     Deno.stdout.writeSync(new TextEncoder().encode(pid + "\\nlast words"));
     Deno.kill(Deno.pid, "SIGKILL");`;
-  const run = await runRead("real", ["eval", program], {}, out, new Sink());
+  const broken = {
+    writeSync(): number {
+      throw new Deno.errors.BrokenPipe();
+    },
+  };
+  const run = await runRead("real", ["eval", program], {}, out, broken);
   Deno.kill(parseInt(out.text), "SIGKILL");
   assertEquals([run.success, run.end], [false, "killed by SIGKILL"]);
   const { counts, failures } = run.reader.finish(run.success, run.end);
