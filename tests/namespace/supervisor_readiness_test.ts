@@ -197,8 +197,8 @@ Deno.test("a service that misses a heartbeat is stopped and started again, one t
   );
   await machine.waitFor(/SERVICE_BACKOFF dies: no heartbeat within 300 ms/);
   await machine.until(
-    () => countOf(machine.console, /silent from now on/) >= 9,
-    "nine runs, longer than the other may be silent",
+    () => countOf(machine.console, /silent from now on/) >= 7,
+    "seven runs, longer than the other may be silent",
   );
   await machine.waitFor(/SERVICE_FAILED trips: asked to be restarted/);
   assertFalse(/SERVICE_[A-Z_]+ alive: no/.test(machine.console));
@@ -212,7 +212,8 @@ Deno.test("a flood of notifications starves nobody and costs no memory", async (
       command: perl(
         `notify("READY=1"); my $text = "STATUS=" . ("x" x 3000) . "\\nREADY=1\\nWATCHDOG=1\\n";
          socket(my $s, 1, 2, 0); my $to = pack("Sa*", 1, $ENV{NOTIFY_SOCKET});
-         send($s, $text, 0, $to) for 1..20000; print "over\\n"; sleep 1000 while 1;`,
+         for (my $n = 0; $n < 20000 || !-e "/run/enough"; $n++) { send($s, $text, 0, $to); }
+         print "over\\n"; sleep 1000 while 1;`,
       ),
       readiness: { kind: "sd-notify" },
     },
@@ -231,8 +232,10 @@ Deno.test("a flood of notifications starves nobody and costs no memory", async (
     killNow(victim);
     victim = await oneProcessOf(machine, "victim", [victim]);
     restarts++;
+    if (restarts === 5) {
+      Deno.writeTextFileSync(`/proc/${init}/root/run/enough`, "");
+    }
   }
-  assert(restarts > 3, `${restarts} restarts during the flood`);
   const grownMebibytes = (statusNumber(init, "VmRSS") - rssBefore) / 1024;
   assert(grownMebibytes < 100, `memory grew by ${grownMebibytes} MiB`);
   await powerOff(machine);
