@@ -288,7 +288,7 @@ export const HOST_COMMANDS: readonly HostCommand[] = [
     answeredBy: "core",
     needs: "operation",
     isUrgent: false,
-    refusals: ["EINVAL"],
+    refusals: ["EINVAL", "EIO"],
     result: NOTHING,
     read: plain({ kind: "safe-mode", isOn: false }),
   },

@@ -39,6 +39,7 @@ import {
   type InitStep,
   READY_LIMIT_MS,
 } from "./core_types.ts";
+import { CommandStatus } from "../wire/telecommand.ts";
 import { LOOK_LIMIT_MS } from "./fdir_turn.ts";
 import type { PowerAction } from "./shutdown.ts";
 
@@ -72,6 +73,7 @@ export function createInit(settings: InitSettings, nowMs: number): InitState {
     healthy: false,
     provingSinceMs: null,
     isOnProbation: false,
+    forgiveness: null,
     fdir: settings.fdirPolicy === undefined
       ? null
       : createFdir(settings.fdirPolicy),
@@ -184,6 +186,9 @@ class InitTurn extends Turn {
       case "configure":
         this.#configure(event.settings);
         break;
+      case "boots-forgiven":
+        this.#forgiven(event.problem);
+        break;
       case "storage-pending":
         this.set({ storagePendingMs: event.sinceMs });
         break;
@@ -289,6 +294,23 @@ class InitTurn extends Turn {
     });
   }
 
+  /** Who asked for it may rely on it from now on, or hears that it may not. */
+  #forgiven(problem: string | null): void {
+    const { forgiveness } = this.state;
+    if (forgiveness === null) return;
+    const isStored = problem === null;
+    if (!isStored) {
+      const text = `failed boots are forgiven, but not stored: ${problem}`;
+      this.effects.push({ kind: "say", level: "error", text });
+    }
+    // Who asks again has it tried again.
+    const refused = { isUnderWay: false, requests: [] };
+    this.set({ forgiveness: isStored ? null : refused });
+    for (const request of forgiveness.requests) {
+      this.answer(request, isStored ? CommandStatus.OK : CommandStatus.EIO);
+    }
+  }
+
   /** Exceptions without end leave nothing to hope for but another boot. */
   #countException(): void {
     const { exceptions, shutdown } = this.state;
@@ -328,10 +350,12 @@ class InitTurn extends Turn {
   }
 
   #becomeHealthy(): void {
-    const { provingSinceMs, healthy, shutdown } = this.state;
+    const { provingSinceMs, healthy, shutdown, forgiveness } = this.state;
     if (provingSinceMs === null || healthy || shutdown !== null) return;
     if (this.nowMs < provingSinceMs + HEALTHY_AFTER_MS) return;
     this.set({ healthy: true });
+    // To try again what is less than this would undo it.
+    if (forgiveness?.isUnderWay === false) this.set({ forgiveness: null });
     this.effects.push({ kind: "healthy" });
   }
 

@@ -75,8 +75,8 @@ function carryOut(turn: Turn, request: HostRequest): void {
       return turn.supervise({ kind: "command", command, service });
     }
     case "safe-mode":
-      turn.answer(request);
-      return turn.changeSafeMode(action.isOn, "asked for by the host");
+      turn.changeSafeMode(action.isOn, "asked for by the host");
+      return action.isOn ? turn.answer(request) : answerForgiven(turn, request);
     case "list-services":
     case "service-status":
       return answerOfServices(turn, request, action);
@@ -101,6 +101,15 @@ function carryOut(turn: Turn, request: HostRequest): void {
     case "refused":
       return;
   }
+}
+
+/** Who leaves safe mode relies on it that the next boot is not a safe one. */
+function answerForgiven(turn: Turn, request: HostRequest): void {
+  const { forgiveness } = turn.state;
+  if (forgiveness === null) return turn.answer(request);
+  const requests = [...forgiveness.requests, request];
+  if (!forgiveness.isUnderWay) return turn.forgiveBoots(requests);
+  turn.set({ forgiveness: { isUnderWay: true, requests } });
 }
 
 function answerOfServices(

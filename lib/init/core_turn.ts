@@ -122,6 +122,16 @@ export class Turn {
     if (!isOnProbation) return;
     // Somebody has seen to it: this boot may prove itself now.
     this.set({ isOnProbation: false, provingSinceMs: this.nowMs });
+    this.forgiveBoots([]);
+  }
+
+  /**
+   * Has it stored that failed boots are forgiven.
+   *
+   * @param requests Who is told when it is.
+   */
+  forgiveBoots(requests: readonly HostRequest[]): void {
+    this.set({ forgiveness: { isUnderWay: true, requests } });
     this.effects.push({ kind: "forgive-boots" });
   }
 

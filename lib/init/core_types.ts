@@ -67,6 +67,14 @@ export interface FaultLook {
   readonly isStale: boolean;
 }
 
+/** The forgiveness of failed boots, from when it was given until it is stored. */
+export interface Forgiveness {
+  /** Whether it is being stored; if not, the disk has refused it. */
+  readonly isUnderWay: boolean;
+  /** Who of the host is told when it is stored. */
+  readonly requests: readonly HostRequest[];
+}
+
 /** Everything the init knows and decides from. */
 export interface InitState {
   /** The settings. */
@@ -92,6 +100,8 @@ export interface InitState {
   readonly provingSinceMs: number | null;
   /** Whether failed boots led to safe mode, and nobody has left it since. */
   readonly isOnProbation: boolean;
+  /** The forgiveness of failed boots that is not stored yet, or null. */
+  readonly forgiveness: Forgiveness | null;
   /** What is known of faults; null when nobody looks for any. */
   readonly fdir: FdirState | null;
   /** When faults are looked for next. */
@@ -163,6 +173,8 @@ export type InitEvent =
   | { readonly kind: "host"; readonly isConnected: boolean }
   /** Settings have changed. */
   | { readonly kind: "configure"; readonly settings: Partial<InitSettings> }
+  /** The forgiveness of failed boots is stored, or why it is not. */
+  | { readonly kind: "boots-forgiven"; readonly problem: string | null }
   /** A storage request was made and is unanswered since then; null: none is. */
   | { readonly kind: "storage-pending"; readonly sinceMs: number | null }
   /** A stage of the shutdown has done its work. */
@@ -239,7 +251,10 @@ export type InitEffect =
   | { readonly kind: "pet" }
   /** This boot is healthy: begin the count of failed boots anew. */
   | { readonly kind: "healthy" }
-  /** Failed boots before this one don't count any more. */
+  /**
+   * Failed boots before this one don't count any more: store it, and answer
+   * with `boots-forgiven`.
+   */
   | { readonly kind: "forgive-boots" }
   /** READY. */
   | { readonly kind: "ready"; readonly text: string }

@@ -54,6 +54,7 @@ const DEFERRED_FRAMES = 512;
 
 /** The commands whose answers wait so; of parameters, PRM_SET does. */
 const DEFERRED_COMMANDS: ReadonlySet<number> = new Set([
+  CommandCode.LEAVE_SAFE_MODE,
   CommandCode.FDIR_CHECK,
   CommandCode.DP_LIST,
   CommandCode.DP_READ,

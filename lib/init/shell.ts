@@ -389,7 +389,9 @@ export class Shell {
       case "healthy":
         return void this.#counter.healthy();
       case "forgive-boots":
-        return void this.#counter.forgive();
+        return void this.#counter.forgive().then((problem) =>
+          this.#dispatch({ kind: "boots-forgiven", problem })
+        );
       case "ready":
         return this.#ready(effect.text);
       case "stage":

@@ -113,7 +113,7 @@ export async function checkVolume(
   let superblock: Superblock;
   let geometry: Geometry;
   try {
-    superblock = await readJudgedSuperblock(device);
+    ({ superblock } = await readJudgedSuperblock(device));
     geometry = geometryOf(superblock, device.blockCount);
   } catch (error) {
     return reportOf([superblockFinding(error)], null, null);

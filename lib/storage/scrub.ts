@@ -6,7 +6,12 @@
  * @module
  */
 
-import { encodeSuperblock, type Superblock } from "../wire/superblock.ts";
+import {
+  checkCrc,
+  checkMagic,
+  decodeSuperblock,
+  SUPERBLOCK_SIZE_BYTES,
+} from "../wire/superblock.ts";
 import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
 import type { EventRing } from "./events.ts";
 import {
@@ -27,7 +32,7 @@ export interface ScrubFinding {
   readonly block: number;
   /** Whether it can't be read, or holds something else. */
   readonly kind: "unreadable" | "different";
-  /** Whether it was written again, and the device took it; if it refused, what it held is elsewhere. */
+  /** Whether it was written again, and the device took it; if it refused, what it held is elsewhere. A valid superblock is never written again. */
   readonly isRepaired: boolean;
 }
 
@@ -37,8 +42,8 @@ export interface ScrubParts {
   readonly device: BlockDevice;
   /** Whether nothing may be written. */
   readonly readOnly: boolean;
-  /** The superblock as it was when the volume was opened. */
-  readonly superblock: Superblock;
+  /** The superblock's 48 bytes as they were when the volume was opened. */
+  readonly superblock: Uint8Array<ArrayBuffer>;
   /** The parameter store's durable state. */
   readonly parameters: ParameterTable;
   /** The event ring's durable state. */
@@ -102,9 +107,8 @@ export async function scrubMetadata(
       area: areaOf(block),
       block,
       kind: found === null ? "unreadable" : "different",
-      // Of a superblock's block that can't be read nobody knows all of it.
       isRepaired: !parts.readOnly &&
-          (found !== null || block !== SUPERBLOCK_BLOCK)
+          (block !== SUPERBLOCK_BLOCK || isDamagedSuperblock(found))
         ? await repair(parts, block, expected)
         : false,
     });
@@ -128,7 +132,7 @@ function expectedBlock(
   if (block === SUPERBLOCK_BLOCK) {
     // What stands behind the superblock is not ours.
     const image = found?.slice() ?? new Uint8Array(BLOCK_SIZE_BYTES);
-    image.set(encodeSuperblock(superblock));
+    image.set(superblock);
     return image;
   }
   if (pendingBlock === block) return null;
@@ -138,6 +142,17 @@ function expectedBlock(
   }
   const index = block - PARAMETER_FIRST_BLOCK;
   return parameters.isUnusable(index) ? null : parameters.image(index);
+}
+
+/**
+ * Whether block 0 may be written again: not one that can't be read, since nobody
+ * knows all of it, and not a valid superblock, which somebody else must have
+ * written: damage does not come with the right CRC.
+ */
+function isDamagedSuperblock(found: Found): boolean {
+  if (found === null) return false;
+  const superblock = decodeSuperblock(found.subarray(0, SUPERBLOCK_SIZE_BYTES));
+  return !checkMagic(superblock) || !checkCrc(superblock);
 }
 
 async function repair(

@@ -18,11 +18,19 @@ import { StorageError } from "./error.ts";
 import { SUPERBLOCK_BLOCK } from "./layout.ts";
 import { deviceError } from "./writer.ts";
 
+/** A superblock that was judged good. */
+export interface JudgedSuperblock {
+  /** Its fields. */
+  readonly superblock: Superblock;
+  /** The 48 bytes, as they stand on the medium. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /**
  * Reads the superblock of a device and judges magic, version and CRC.
  *
  * @param device The device.
- * @returns The superblock.
+ * @returns The superblock, and its bytes.
  * @throws {StorageError} EUCLEAN or EBADMSG naming the field, EIO.
  *
  * @example
@@ -34,19 +42,21 @@ import { deviceError } from "./writer.ts";
  *
  * const device = new MemoryBlockDevice({ blockCount: 64 });
  * await formatVolume(device, { tenantId: 3 });
- * assertEquals((await readJudgedSuperblock(device)).tenantId, 3);
+ * const { superblock, bytes } = await readJudgedSuperblock(device);
+ * assertEquals([superblock.tenantId, bytes.length], [3, 48]);
  * ```
  */
 export async function readJudgedSuperblock(
   device: BlockDevice,
-): Promise<Superblock> {
-  let bytes: Uint8Array;
+): Promise<JudgedSuperblock> {
+  let block: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await device.read(SUPERBLOCK_BLOCK, 1);
+    block = await device.read(SUPERBLOCK_BLOCK, 1);
   } catch (error) {
     throw deviceError("read", SUPERBLOCK_BLOCK, error);
   }
-  const superblock = decodeSuperblock(bytes.subarray(0, SUPERBLOCK_SIZE_BYTES));
+  const bytes = block.slice(0, SUPERBLOCK_SIZE_BYTES);
+  const superblock = decodeSuperblock(bytes);
   const hex = (value: number) =>
     `0x${value.toString(16).toUpperCase().padStart(8, "0")}`;
   const details = (field: string) => ({ block: SUPERBLOCK_BLOCK, field });
@@ -75,5 +85,5 @@ export async function readJudgedSuperblock(
       details("format_version"),
     );
   }
-  return superblock;
+  return { superblock, bytes };
 }

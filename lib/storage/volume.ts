@@ -34,7 +34,7 @@ import { type Geometry, geometryOf } from "./layout.ts";
 import { ParameterTable } from "./parameters.ts";
 import { recover, type RecoveryReport } from "./recovery.ts";
 import { type ScrubFinding, scrubMetadata } from "./scrub.ts";
-import { readJudgedSuperblock } from "./superblock.ts";
+import { type JudgedSuperblock, readJudgedSuperblock } from "./superblock.ts";
 import { Writer } from "./writer.ts";
 
 /** How {@linkcode openVolume} opens. */
@@ -150,6 +150,7 @@ export class Volume {
   /** The data products. */
   readonly dataProducts: DataProductStore;
   readonly #device: BlockDevice;
+  readonly #superblockBytes: Uint8Array<ArrayBuffer>;
   readonly #committer: Committer;
   readonly #table: ParameterTable;
   readonly #ring: EventRing;
@@ -161,20 +162,21 @@ export class Volume {
    * Use {@linkcode openVolume}.
    *
    * @param device The device.
-   * @param superblock Its superblock, judged good.
+   * @param judged Its superblock, judged good.
    * @param geometry Where things are.
    * @param recovered What recovery found.
    * @param options See {@linkcode OpenVolumeOptions}.
    */
   constructor(
     device: BlockDevice,
-    superblock: Superblock,
+    judged: JudgedSuperblock,
     geometry: Geometry,
     recovered: Awaited<ReturnType<typeof recover>>,
     options: OpenVolumeOptions,
   ) {
     this.#device = device;
-    this.superblock = superblock;
+    this.superblock = judged.superblock;
+    this.#superblockBytes = judged.bytes;
     this.geometry = geometry;
     this.recovery = recovered.report;
     this.readOnly = options.readOnly === true || device.readOnly;
@@ -233,7 +235,9 @@ export class Volume {
 
   /**
    * Reads the superblock, the parameters and the event ring from the medium,
-   * holds them against what was acknowledged, and writes what differs again.
+   * holds them against what was acknowledged, and writes what differs again. A
+   * superblock that is not the one of the opening but a valid one is left alone:
+   * somebody wrote it.
    *
    * @returns What was found.
    * @throws {StorageError} EAGAIN, EBADF, ETIMEDOUT.
@@ -243,7 +247,7 @@ export class Volume {
       scrubMetadata({
         device: this.#device,
         readOnly: this.readOnly,
-        superblock: this.superblock,
+        superblock: this.#superblockBytes,
         parameters: this.#table,
         events: this.#ring,
         pendingBlock: this.#committer.pending?.block ?? null,
@@ -385,9 +389,9 @@ export async function openVolume(
   device: BlockDevice,
   options: OpenVolumeOptions = {},
 ): Promise<Volume> {
-  const superblock = await readJudgedSuperblock(device);
-  const geometry = geometryOf(superblock, device.blockCount);
+  const judged = await readJudgedSuperblock(device);
+  const geometry = geometryOf(judged.superblock, device.blockCount);
   const readOnly = options.readOnly === true || device.readOnly;
   const recovered = await recover(device, geometry, readOnly);
-  return new Volume(device, superblock, geometry, recovered, options);
+  return new Volume(device, judged, geometry, recovered, options);
 }

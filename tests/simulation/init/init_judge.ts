@@ -22,6 +22,7 @@ import {
 } from "../../../lib/supervisor/supervisor.ts";
 import { check } from "../supervisor/invariants.ts";
 import { type InitScenario, isDiskWell } from "./scenario.ts";
+import { CommandStatus } from "../../../lib/wire/telecommand.ts";
 import type { StorageJudge } from "./storage_judge.ts";
 import type { VirtualDisk } from "./virtual_disk.ts";
 
@@ -85,6 +86,8 @@ export class InitJudge {
   isCounted = false;
   /** Whether the failed boots before this one were forgiven. */
   isForgiven = false;
+  /** Whether the host was told so: then no cut takes it back. */
+  isForgivenForGood = false;
   #shutdownDueMs = Infinity;
   #stage: ShutdownStage = "services";
   #isAskedToEnd = false;
@@ -186,6 +189,14 @@ export class InitJudge {
       case "forgive-boots":
         this.isForgiven = true;
         return mode;
+      case "answer": {
+        const { status, request: { action } } = effect;
+        const isLeaving = action.kind === "safe-mode" && !action.isOn;
+        if (this.isForgiven && isLeaving && status === CommandStatus.OK) {
+          this.isForgivenForGood = true;
+        }
+        return mode;
+      }
       case "healthy": {
         const sinceMs = this.#state?.provingSinceMs ?? Infinity;
         check(!this.#isHealthy, "a boot becomes healthy once");
@@ -224,10 +235,9 @@ export class InitJudge {
           "no service is started when the machine ends its processes",
         );
         return mode;
-      // Their rules are kept elsewhere: pets where the watchdog is, answers by
-      // the host, which asked.
+      // Their rules are kept elsewhere: pets where the watchdog is, the other
+      // answers by the host, which asked.
       case "pet":
-      case "answer":
       case "query":
       case "fdir-look":
       case "read-definitions":

@@ -314,7 +314,9 @@ class Simulation {
     const next = judge.isHealthy ? 0 : judge.isWithdrawn ? failed : failed + 1;
     const isSettled = isWell && judge.isCounted && !judge.isForgiven &&
       (isOrderly || (state?.readyMs != null && next === failed + 1));
-    this.#failedBoots = isSettled ? [next] : [0, 1, failed, failed + 1];
+    const isForgiven = isWell && judge.isForgivenForGood;
+    const unsure = isForgiven ? [0, 1] : [0, 1, failed, failed + 1];
+    this.#failedBoots = isSettled ? [next] : unsure;
   }
 
   /** Somebody takes the disk out and looks at it. */

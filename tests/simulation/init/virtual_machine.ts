@@ -617,6 +617,7 @@ function isMeddling(event: InitEvent): boolean {
     case "internal-error":
     case "host":
     case "configure":
+    case "boots-forgiven":
     case "storage-pending":
     case "stage-done":
       return false;

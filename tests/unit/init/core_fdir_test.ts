@@ -5,69 +5,31 @@ import {
   DEFAULT_FDIR_POLICY,
   type FdirPolicy,
 } from "../../../lib/fdir/checks.ts";
-import type {
-  FdirObservation,
-  MachineSnapshot,
-  ProcessSnapshot,
-  ProcessSubject,
-} from "../../../lib/fdir/snapshot.ts";
 import type { HostRequest } from "../../../lib/host/requests.ts";
-import {
-  createInit,
-  initDeadlineMs,
-  stepInit,
-} from "../../../lib/init/core.ts";
 import {
   EXCEPTION_STORM_COUNT,
   EXCEPTION_STORM_MS,
   HEALTHY_AFTER_MS,
-  type InitEffect,
   type InitEvent,
-  type InitState,
 } from "../../../lib/init/core_types.ts";
 import { LOOK_LIMIT_MS } from "../../../lib/init/fdir_turn.ts";
 import { defineService } from "../../../lib/supervisor/definition.ts";
 import { statusOf } from "../../../lib/supervisor/supervisor.ts";
 import { decodeFdirResult, FdirAction } from "../../../lib/wire/fdir_result.ts";
 import { CommandCode, CommandStatus } from "../../../lib/wire/telecommand.ts";
-import { QUIET_MACHINE } from "../../fixtures/quiet_machine.ts";
+import { CoreMachine } from "../../fixtures/core_machine.ts";
 
 const web = defineService("web", { command: ["/bin/web"], restart: "always" });
 
-const SNAPSHOT: ProcessSnapshot = {
-  startTicks: 1,
-  mappings: [],
-  privileges: { Seccomp: "0" },
-  cgroup: "/",
-  namespaces: {},
-};
-
-/** An init on a machine whose looks take no time, and show what the test wants. */
-class Machine {
-  state: InitState;
-  nowMs = 0;
-  readonly effects: InitEffect[] = [];
-  /** What a look shows of the machine. */
-  seen: Partial<MachineSnapshot> = {};
-  /** What a look shows of a process. */
-  process: (subject: ProcessSubject) => ProcessSnapshot | null = (subject) => ({
-    ...SNAPSHOT,
-    startTicks: subject.instance,
-    cgroup: subject.cgroup ?? "/",
-  });
-  /** Whether looks come back by themselves. */
-  answersLooks = true;
-  looks: (readonly ProcessSubject[])[] = [];
-  #pid = 100;
+/** A machine whose faults are looked for. */
+class Machine extends CoreMachine {
+  override hasCgroups = true;
 
   constructor(
     policy: FdirPolicy = DEFAULT_FDIR_POLICY,
     petIntervalMs: number | null = null,
   ) {
-    this.state = createInit(
-      { healthIntervalMs: 10_000, petIntervalMs, fdirPolicy: policy },
-      0,
-    );
+    super({ petIntervalMs, fdirPolicy: policy });
   }
 
   start(isOnProbation = false): this {
@@ -80,71 +42,6 @@ class Machine {
     return this;
   }
 
-  observation(subjects: readonly ProcessSubject[]): FdirObservation {
-    return {
-      processes: subjects.map((subject) => ({
-        subject,
-        snapshot: this.process(subject),
-      })),
-      machine: { ...QUIET_MACHINE, ...this.seen },
-      digests: null,
-    };
-  }
-
-  send(event: InitEvent): void {
-    const queue = [event];
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      const step = stepInit(this.state, next, this.nowMs, 0);
-      this.state = step.state;
-      this.effects.push(...step.effects);
-      for (const effect of step.effects) {
-        if (effect.kind === "fdir-look") {
-          this.looks.push(effect.subjects);
-          if (!this.answersLooks) continue;
-          const observation = this.observation(effect.subjects);
-          queue.push({ kind: "fdir-seen", observation });
-        }
-        if (effect.kind !== "service" || !("instance" in effect.effect)) {
-          continue;
-        }
-        const { service, instance, kind } = effect.effect;
-        const who = { service, instance };
-        if (kind === "spawn") {
-          const spawned = {
-            kind: "spawned",
-            ...who,
-            pid: this.#pid++,
-          } as const;
-          queue.push({
-            kind: "supervisor",
-            event: { ...spawned, hasCgroup: true },
-          });
-        } else if (kind === "signal") {
-          const exit = { exitCode: null, signal: "SIGTERM" };
-          queue.push({
-            kind: "supervisor",
-            event: { kind: "exited", ...who, exit },
-          });
-        } else if (kind === "check-cgroup") {
-          queue.push({
-            kind: "supervisor",
-            event: { kind: "cgroup", ...who, isPopulated: false },
-          });
-        }
-      }
-    }
-  }
-
-  passTo(nowMs: number): void {
-    for (;;) {
-      const dueMs = initDeadlineMs(this.state);
-      if (dueMs === null || dueMs > nowMs) break;
-      this.nowMs = Math.max(this.nowMs, dueMs);
-      this.send({ kind: "time" });
-    }
-    this.nowMs = nowMs;
-  }
-
   check(action: FdirAction = FdirAction.CHECK, sequence = 1): HostRequest {
     const request: HostRequest = {
       command: CommandCode.FDIR_CHECK,
@@ -153,12 +50,6 @@ class Machine {
     };
     this.send({ kind: "request", request });
     return request;
-  }
-
-  codes(): string[] {
-    return this.effects.flatMap((effect) =>
-      effect.kind === "record" ? [effect.code] : []
-    );
   }
 
   answers(): {
@@ -387,6 +278,62 @@ Deno.test("a safe mode that failed boots led to lasts until the host leaves it, 
   assertEquals([count("forgive-boots"), count("healthy")], [1, 0]);
   machine.passTo(11 * HEALTHY_AFTER_MS);
   assertEquals([count("forgive-boots"), count("healthy")], [1, 1]);
+});
+
+const leave = (sequence: number): InitEvent => ({
+  kind: "request",
+  request: {
+    command: CommandCode.LEAVE_SAFE_MODE,
+    sequence,
+    action: { kind: "safe-mode", isOn: false },
+  },
+});
+
+Deno.test("who leaves a safe mode that failed boots led to is answered once that is stored", () => {
+  const machine = new Machine().start(true);
+  machine.forgivenessProblem = undefined;
+  machine.send(leave(1));
+  assertEquals(machine.state.mode, "nominal");
+  // Whoever asks meanwhile waits as well.
+  machine.send(leave(2));
+  assertEquals(machine.kinds().includes("answer"), false);
+  machine.send({ kind: "boots-forgiven", problem: null });
+  assertEquals(machine.answers().map(({ sequence }) => sequence), [1, 2]);
+  assertEquals(machine.statuses(), [CommandStatus.OK, CommandStatus.OK]);
+  machine.send(leave(3));
+  assertEquals(machine.statuses().length, 3);
+  assertEquals(
+    machine.kinds().filter((kind) => kind === "forgive-boots").length,
+    1,
+  );
+});
+
+Deno.test("who leaves safe mode hears EIO when that can't be stored, and may try again until the boot has proved itself", () => {
+  const machine = new Machine().start(true);
+  machine.forgivenessProblem = "the disk is gone";
+  machine.send(leave(1));
+  assertEquals(machine.state.mode, "nominal");
+  assertEquals(machine.statuses(), [CommandStatus.EIO]);
+  machine.send(leave(2));
+  assertEquals(machine.statuses(), [CommandStatus.EIO, CommandStatus.EIO]);
+  machine.forgivenessProblem = null;
+  machine.send(leave(3));
+  assertEquals(machine.statuses().at(-1), CommandStatus.OK);
+  machine.send(leave(4));
+  assertEquals(machine.statuses().at(-1), CommandStatus.OK);
+  const forgiven = () =>
+    machine.kinds().filter((kind) => kind === "forgive-boots").length;
+  assertEquals(forgiven(), 3);
+
+  const other = new Machine().start(true);
+  other.forgivenessProblem = "the disk is gone";
+  other.send(leave(1));
+  other.passTo(2 * HEALTHY_AFTER_MS);
+  assertEquals(other.state.healthy, true);
+  // To store it now would make a healthy boot a failed one.
+  other.effects.length = 0;
+  other.send(leave(2));
+  assertEquals(other.kinds(), ["answer"]);
 });
 
 Deno.test("an exception storm ends in a reboot, and the watchdog is not petted meanwhile; single ones do not", () => {

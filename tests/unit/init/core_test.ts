@@ -1,15 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import {
-  createInit,
-  initDeadlineMs,
-  stepInit,
-} from "../../../lib/init/core.ts";
+import { initDeadlineMs } from "../../../lib/init/core.ts";
 import {
   HEALTHY_AFTER_MS,
-  type InitEffect,
   type InitEvent,
   type InitSettings,
-  type InitState,
   READY_LIMIT_MS,
   STORAGE_LIMIT_MS,
 } from "../../../lib/init/core_types.ts";
@@ -20,96 +14,14 @@ import {
 import { decodeServiceList } from "../../../lib/wire/service_list.ts";
 import { decodeServiceStatus } from "../../../lib/wire/service_status.ts";
 import { CommandCode, CommandStatus } from "../../../lib/wire/telecommand.ts";
-
-/** An init whose services start at once and stop at once, unless told otherwise. */
-class Machine {
-  state: InitState;
-  nowMs = 0;
-  readonly effects: InitEffect[] = [];
-  /** Services whose processes ignore every signal. */
-  readonly stubborn = new Set<string>();
-  #pid = 100;
-
-  constructor(settings: Partial<InitSettings> = {}) {
-    this.state = createInit(
-      { healthIntervalMs: 10_000, petIntervalMs: null, ...settings },
-      0,
-    );
-  }
-
-  send(event: InitEvent): void {
-    const queue = [event];
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      const step = stepInit(this.state, next, this.nowMs, 0);
-      this.state = step.state;
-      this.effects.push(...step.effects);
-      for (const effect of step.effects) {
-        if (effect.kind !== "service") continue;
-        if (effect.effect.kind === "forget") continue;
-        const { service, instance } = effect.effect;
-        const who = { service, instance };
-        if (effect.effect.kind === "spawn") {
-          const pid = this.#pid++;
-          const spawned = { kind: "spawned", ...who, pid } as const;
-          queue.push({
-            kind: "supervisor",
-            event: { ...spawned, hasCgroup: false },
-          });
-        }
-        const isDeadly = effect.effect.kind === "signal" &&
-          effect.effect.signal !== "SIGCONT" && !this.stubborn.has(service);
-        if (isDeadly) queue.push(this.exit(service, instance, "SIGTERM"));
-      }
-    }
-  }
-
-  exit(service: string, instance: number, signal: string): InitEvent {
-    const exit = { exitCode: null, signal };
-    return {
-      kind: "supervisor",
-      event: { kind: "exited", service, instance, exit },
-    };
-  }
-
-  /** Lets time pass, stopping at every deadline on the way. */
-  passTo(nowMs: number): void {
-    for (;;) {
-      const dueMs = initDeadlineMs(this.state);
-      if (dueMs === null || dueMs > nowMs) break;
-      this.nowMs = Math.max(this.nowMs, dueMs);
-      this.send({ kind: "time" });
-      const againMs = initDeadlineMs(this.state);
-      assert(
-        againMs === null || againMs > this.nowMs,
-        `a deadline at ${againMs} is due again at ${this.nowMs}`,
-      );
-    }
-    this.nowMs = nowMs;
-  }
-
-  kinds(): string[] {
-    return this.effects.map((effect) => effect.kind);
-  }
-
-  codes(): string[] {
-    return this.effects.flatMap((effect) =>
-      effect.kind === "record" ? [effect.code] : []
-    );
-  }
-
-  stages(): string[] {
-    return this.effects.flatMap((effect) =>
-      effect.kind === "stage" ? [effect.stage] : []
-    );
-  }
-}
+import { CoreMachine } from "../../fixtures/core_machine.ts";
 
 function started(
   definitions: readonly ServiceDefinition[],
   settings: Partial<InitSettings> = {},
   safeMode = false,
-): Machine {
-  const machine = new Machine(settings);
+): CoreMachine {
+  const machine = new CoreMachine(settings);
   machine.send({ kind: "start", definitions, safeMode });
   return machine;
 }
@@ -159,7 +71,7 @@ Deno.test("stepInit says READY without a service that takes too long, and names 
 });
 
 Deno.test("stepInit is degraded while a problem stands, records it once, and nominal after", () => {
-  const machine = new Machine();
+  const machine = new CoreMachine();
   machine.send({ kind: "problem", subject: "superblock", text: "bad magic" });
   machine.send({ kind: "problem", subject: "superblock", text: "bad magic" });
   machine.send({ kind: "start", definitions: [], safeMode: false });
@@ -212,7 +124,7 @@ Deno.test("stepInit reads definitions anew at SIGHUP, and takes them or says why
 });
 
 Deno.test("stepInit keeps a SIGHUP that comes before the services, and drops one that comes after them", () => {
-  const machine = new Machine();
+  const machine = new CoreMachine();
   machine.send({ kind: "signal", signal: "SIGHUP" });
   machine.send({ kind: "signal", signal: "SIGHUP" });
   assertEquals(machine.kinds(), []);
@@ -259,7 +171,7 @@ Deno.test("stepInit ignores signals that mean nothing to it", () => {
 });
 
 Deno.test("stepInit goes down at once when the signal comes before the services", () => {
-  const machine = new Machine();
+  const machine = new CoreMachine();
   machine.send({ kind: "signal", signal: "SIGTERM" });
   assertEquals(machine.stages(), ["terminate"]);
   machine.send({ kind: "start", definitions: [web], safeMode: false });
@@ -297,7 +209,7 @@ Deno.test("stepInit answers the host before it goes down, and a second request h
 });
 
 Deno.test("stepInit answers each request with its status", () => {
-  const machine = new Machine();
+  const machine = new CoreMachine();
   const status = (
     action: Parameters<typeof actionRequest>[0],
   ): number | undefined => {
@@ -338,7 +250,7 @@ Deno.test("stepInit answers each request with its status", () => {
 });
 
 Deno.test("stepInit answers what is asked of the services, also while the machine goes down", () => {
-  const machine = new Machine();
+  const machine = new CoreMachine();
   const ask = (action: Parameters<typeof actionRequest>[0]) => {
     machine.send(request(action));
     const answer = machine.effects.findLast((effect) =>
@@ -492,5 +404,5 @@ Deno.test("stepInit leaves the watchdog armed in the last stage", () => {
 });
 
 Deno.test("initDeadlineMs is null when only news can change anything", () => {
-  assertEquals(initDeadlineMs(new Machine().state), null);
+  assertEquals(initDeadlineMs(new CoreMachine().state), null);
 });

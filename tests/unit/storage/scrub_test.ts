@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { formatVolume } from "../../../lib/storage/format.ts";
 import { openFileDevice } from "../../../lib/storage/file_device.ts";
+import { crc32c } from "../../../lib/wire/crc32c.ts";
 import { MemoryBlockDevice } from "../../../lib/storage/memory_device.ts";
 import { openVolume, type Volume } from "../../../lib/storage/volume.ts";
 
@@ -68,6 +69,36 @@ Deno.test("scrub leaves alone what stands behind the superblock in its block", a
   device.bytes[0] = 0;
   assertEquals((await volume.scrub()).length, 1);
   assert(device.bytes.slice(48, 512).every((byte) => byte === 7));
+});
+
+Deno.test("scrub restores the superblock that was read, whoever wrote it, and leaves a valid one alone", async () => {
+  const device = new MemoryBlockDevice({ blockCount: 64 });
+  await formatVolume(device, { tenantId: 1 });
+  // Software that has a use for the reserved byte.
+  const sign = (change: (bytes: Uint8Array) => void): Uint8Array => {
+    const bytes = device.bytes.subarray(0, 48);
+    change(bytes);
+    new DataView(device.bytes.buffer).setUint32(
+      0x2C,
+      crc32c(bytes.subarray(0, 0x2C)),
+    );
+    return bytes.slice();
+  };
+  const theirs = sign((bytes) => bytes[5] = 0x5A);
+  const volume = await openVolume(device);
+  assertEquals(volume.superblock.reserved, 0x5A);
+  assertEquals(await volume.scrub(), []);
+  assertEquals(device.bytes.slice(0, 48), theirs);
+  const finding = { area: "superblock", block: 0, kind: "different" } as const;
+  for (const at of [5, 0x2C]) {
+    device.bytes[at] = (device.bytes[at] ?? 0) ^ 1;
+    assertEquals(await volume.scrub(), [{ ...finding, isRepaired: true }]);
+    assertEquals(device.bytes.slice(0, 48), theirs);
+    assertEquals(await volume.scrub(), []);
+  }
+  const other = sign((bytes) => bytes[7] = 9);
+  assertEquals(await volume.scrub(), [{ ...finding, isRepaired: false }]);
+  assertEquals(device.bytes.slice(0, 48), other);
 });
 
 Deno.test("scrub goes on past a block that can't be read, and says when a repair fails", async () => {
