@@ -52,7 +52,8 @@ export function lookForFaults(turn: Turn): void {
     const text = `a look for faults got lost after ${LOOK_LIMIT_MS} ms`;
     turn.effects.push({ kind: "say", level: "error", text });
     endLook(turn, CommandStatus.ETIMEDOUT);
-  } else if (turn.nowMs >= nextFdirMs) beginLook(turn, []);
+  }
+  if (turn.state.look === null && turn.nowMs >= nextFdirMs) beginLook(turn, []);
 }
 
 /**

@@ -18,6 +18,7 @@ import { statusOf } from "../../../lib/supervisor/supervisor.ts";
 import { decodeFdirResult, FdirAction } from "../../../lib/wire/fdir_result.ts";
 import { CommandCode, CommandStatus } from "../../../lib/wire/telecommand.ts";
 import { CoreMachine } from "../../fixtures/core_machine.ts";
+import { QUIET_PROCESS } from "../../fixtures/quiet_machine.ts";
 
 const web = defineService("web", { command: ["/bin/web"], restart: "always" });
 
@@ -134,7 +135,7 @@ Deno.test("stepInit isolates, restarts and reboots as the policy says", () => {
     const machine = new Machine(respond(response)).start();
     machine.passTo(5_000);
     machine.process = (subject) => ({
-      ...SNAPSHOT,
+      ...QUIET_PROCESS,
       startTicks: subject.instance,
       cgroup: subject.instance === 1 ? "/elsewhere" : subject.cgroup ?? "/",
     });
@@ -148,7 +149,7 @@ Deno.test("stepInit isolates, restarts and reboots as the policy says", () => {
   const machine = new Machine(respond("RESTART")).start();
   machine.passTo(5_000);
   machine.process = (subject) => ({
-    ...SNAPSHOT,
+    ...QUIET_PROCESS,
     startTicks: subject.instance,
     cgroup: subject.service === null ? "/jail" : subject.cgroup ?? "/",
   });
@@ -163,7 +164,7 @@ Deno.test("stepInit drops what a look saw of a process that has ended since", ()
   machine.passTo(35_000);
   const subjects = machine.looks.at(-1) ?? [];
   machine.process = () => ({
-    ...SNAPSHOT,
+    ...QUIET_PROCESS,
     startTicks: 1,
     cgroup: "/elsewhere",
   });
