@@ -99,14 +99,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a problem does not degrade the mode",
     file: "lib/init/core_condition.ts",
-    from: "    state.problems.size > 0;\n  const isFaulty",
-    to: "    state.problems.size > 99;\n  const isFaulty",
+    from: "const isMissing = state.problems.size > 0 ||",
+    to: "const isMissing = state.problems.size > 99 ||",
   },
   {
     name: "READY waits for ever",
     file: CORE,
-    from: "if (counts.starting + counts.stopping > 0 && !late) return;",
-    to: "if (counts.starting + counts.stopping > 0) return;",
+    from: "if (!late && isMoving(supervisor)) return;",
+    to: "if (isMoving(supervisor)) return;",
   },
   {
     name: "a boot is healthy at once",
