@@ -88,9 +88,14 @@ export class Collector {
    *   nowMs: () => performance.now(),
    *   pause: () => Promise.resolve(),
    * });
-   * const [own] = await collector.processes([
-   *   { service: null, instance: 0, pid: Deno.pid, cgroup: null, sinceMs: 0 },
-   * ]);
+   * const [own] = await collector.processes([{
+   *   service: null,
+   *   instance: 0,
+   *   pid: Deno.pid,
+   *   cgroup: null,
+   *   sinceMs: 0,
+   *   definition: null,
+   * }]);
    * assertEquals(own?.snapshot?.privileges["Seccomp"] !== undefined, true);
    * ```
    */

@@ -176,6 +176,8 @@ async function check(environment: Environment): Promise<number> {
       "check",
       () =>
         deno(environment, "check", [
+          // The examples of the documentation, too.
+          "--doc",
           "--no-lock",
           ...configArguments,
           ...sources,
