@@ -47,7 +47,7 @@ const FAULTY_WRITES = 6000;
 const LEAST_WRITES = 20;
 
 /** How much longer than it should last it may take. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 300_000;
 
 /** How much less memory there may be after all, in KiB. */
 const GROWTH_LIMIT_KIB = 48 * 1024;
