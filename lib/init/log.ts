@@ -70,6 +70,8 @@ const encoder = new TextEncoder();
 export class Log {
   /** The least severe record of the init itself that is kept; may be changed. */
   level: LogLevel;
+  /** Called before each line, to say first what has waited to be said. */
+  before: (() => void) | undefined;
   readonly #nowMs: () => number;
   readonly #ringLimitBytes: number;
   readonly #ring = new Map<number, LogLine>();
@@ -123,6 +125,7 @@ export class Log {
     bytes: Uint8Array,
     toConsole = true,
   ): void {
+    this.before?.();
     const line: LogLine = {
       sequence: ++this.#sequence,
       timeMs: this.#nowMs(),

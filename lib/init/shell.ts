@@ -50,6 +50,9 @@ const MAXIMUM_TIMER_MS = 0x7FFF_FFFF;
 /** How often dropped lines are recorded at most. */
 const DROP_RECORD_INTERVAL_MS = 10_000;
 
+/** How long new processes have the processor before the init says that they are there. */
+const TELL_DELAY_MS = 5;
+
 /** Exits handled in one go; then timers and frames have their turn. */
 const EXIT_BATCH = 1024;
 
@@ -75,6 +78,14 @@ export class Shell {
   readonly #stages: ShutdownStages;
   readonly #peerLimit = new PeerLimit();
   readonly #queue: InitEvent[] = [];
+  /**
+   * What is to be said and recorded once the processes of this turn are made
+   * and run: a service that died is not to wait for the console before it is
+   * there again. Nothing else is said before it.
+   */
+  readonly #untold: InitEffect[] = [];
+  #tellTimer: ReturnType<typeof setTimeout> | undefined;
+  #hasSpawned = false;
   #state: InitState;
   #isDraining = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -107,6 +118,7 @@ export class Shell {
     this.#timeline = timeline;
     this.#booted = booted;
     const { watchdog, found } = booted;
+    log.before = () => this.#tell();
     this.#clock = new MissionClock(machine);
     this.#services = machine.createServices({
       log,
@@ -305,13 +317,14 @@ export class Shell {
     if (this.#isDraining) return;
     this.#isDraining = true;
     try {
-      for (
-        let next = this.#queue.shift();
-        next !== undefined;
-        next = this.#queue.shift()
-      ) this.#step(next);
+      for (;;) {
+        const next = this.#queue.shift();
+        if (next !== undefined) this.#step(next);
+        else if (this.#hasSpawned || !this.#tell()) break;
+      }
     } finally {
       this.#isDraining = false;
+      if (this.#hasSpawned) this.#tellSoon();
     }
     this.#recordDropsInTime();
     this.#armTimer();
@@ -335,7 +348,30 @@ export class Shell {
     );
     this.#state = step.state;
     this.#machine.onStep?.(event, step);
-    for (const effect of step.effects) this.#carryOutOne(effect);
+    for (const effect of step.effects) {
+      if (effect.kind === "record" || effect.kind === "say") {
+        this.#untold.push(effect);
+        continue;
+      }
+      if (effect.kind !== "service") this.#tell();
+      this.#carryOutOne(effect);
+    }
+  }
+
+  /** A new process has the processor first: it is what somebody waits for. */
+  #tellSoon(): void {
+    this.#hasSpawned = false;
+    this.#tellTimer ??= setTimeout(() => this.#tell(), TELL_DELAY_MS);
+  }
+
+  /** Says and records what is still to be told; says whether that was anything. */
+  #tell(): boolean {
+    clearTimeout(this.#tellTimer);
+    this.#tellTimer = undefined;
+    if (this.#untold.length === 0) return false;
+    const effects = this.#untold.splice(0);
+    for (const effect of effects) this.#carryOutOne(effect);
+    return true;
   }
 
   #carryOutOne(effect: InitEffect): void {
@@ -352,6 +388,7 @@ export class Shell {
       case "service":
         this.#noteStart(effect.effect);
         this.#services.perform(effect.effect);
+        if (effect.effect.kind === "spawn") this.#hasSpawned = true;
         // What a bundle needs is mounted before its first start.
         if (effect.effect.kind === "spawn" && this.#booted.preparer !== null) {
           this.#dispatch({ kind: "fdir-expect", what: "mounts" });
