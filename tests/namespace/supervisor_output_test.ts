@@ -134,5 +134,11 @@ Deno.test("the pipe of a service survives its restart: its orphan's lines and th
   }
   assertEquals(pipes.size, 1, "all processes wrote into one pipe");
   assertStringIncludes([...pipes].join(), "pipe:");
+  // What the init says of a process waits for the process, but not too long.
+  const told = machine.console;
+  for (const { 1: number, index } of told.matchAll(/first words of (\d+)/g)) {
+    const isUp = told.indexOf(`writer: is up, pid ${number}\n`);
+    assert(isUp !== -1 && isUp < index, told);
+  }
   await powerOff(machine);
 });

@@ -20,6 +20,20 @@ Deno.test("Log prints what was said before the sink came, then what comes", () =
   ]);
 });
 
+Deno.test("Log says before each line what has waited to be said", () => {
+  const log = new Log({ nowMs: () => 0 });
+  const waiting = ["first", "second"];
+  log.before = () => {
+    for (const line of waiting.splice(0)) log.info(line);
+  };
+  log.line("service", "stdout", new TextEncoder().encode("third"));
+  const lines = log.recent().map(({ sequence, bytes }) => [
+    sequence,
+    text(bytes),
+  ]);
+  assertEquals(lines, [[1, "first"], [2, "second"], [3, "third"]]);
+});
+
 Deno.test("Log keeps the init's own records of its level and above", () => {
   const log = new Log({ nowMs: () => 0, level: "warning" });
   log.debug("a");
