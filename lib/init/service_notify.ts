@@ -2,7 +2,8 @@
  * How services say that they are ready and alive: a descriptor as s6 has it, a
  * datagram socket as systemd has it, and a path that appears. Every channel
  * belongs to one instance, so that a word of an earlier process can't be taken
- * for one of the present process. Imports `linux` and the supervisor's types.
+ * for one of the present process. Imports `linux`, the supervisor's types and
+ * this room.
  *
  * @module
  */
@@ -16,12 +17,10 @@ import {
 import type { Poller } from "../linux/poller.ts";
 import { bindDatagramSocket, receiveDatagram } from "../linux/socket.ts";
 import type { SupervisorEvent } from "../supervisor/supervisor_types.ts";
+import { PathWatch } from "./path_watch.ts";
 
 /** Where the sockets are. */
 const SOCKET_DIRECTORY = "/run/spaceos/notify";
-
-/** How often a readiness path is looked for, in milliseconds. */
-const PATH_INTERVAL_MS = 100;
 
 /** Datagrams taken in one go; then the other descriptors have their turn. */
 const DATAGRAM_BATCH = 64;
@@ -50,7 +49,7 @@ export class ServiceNotify {
   readonly #dispatch: (event: SupervisorEvent) => void;
   readonly #buffer = new Uint8Array(4096);
   readonly #channels = new Map<number, Channel[]>();
-  readonly #watches = new Map<number, number>();
+  readonly #paths: PathWatch;
 
   /**
    * Begins without channels.
@@ -60,6 +59,7 @@ export class ServiceNotify {
    */
   constructor(poller: Poller, dispatch: (event: SupervisorEvent) => void) {
     this.#poller = poller;
+    this.#paths = new PathWatch(poller);
     this.#dispatch = dispatch;
   }
 
@@ -133,25 +133,17 @@ export class ServiceNotify {
   }
 
   /**
-   * Tells as soon as a path exists. It is looked for at an interval, because
-   * the folders above it may not exist either; the start time-out bounds it.
+   * Tells as soon as a path exists, now or later; the start time-out bounds it.
    *
    * @param owner Whose readiness it is.
    * @param path An absolute path.
    */
   watchPath(owner: NotifyOwner, path: string): void {
-    const look = () => {
-      try {
-        Deno.lstatSync(path);
-      } catch {
-        return;
-      }
-      this.unwatchPath(owner);
-      this.#dispatch({ kind: "path-exists", ...owner });
-    };
-    this.unwatchPath(owner);
-    this.#watches.set(owner.instance, setInterval(look, PATH_INTERVAL_MS));
-    look();
+    this.#paths.add(
+      owner.instance,
+      path,
+      () => this.#dispatch({ kind: "path-exists", ...owner }),
+    );
   }
 
   /**
@@ -160,8 +152,7 @@ export class ServiceNotify {
    * @param owner Whose readiness it was.
    */
   unwatchPath(owner: NotifyOwner): void {
-    clearInterval(this.#watches.get(owner.instance));
-    this.#watches.delete(owner.instance);
+    this.#paths.remove(owner.instance);
   }
 
   /**

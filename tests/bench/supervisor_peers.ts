@@ -82,7 +82,16 @@ async function folderFor(name: string): Promise<string> {
   return await Deno.makeTempDir({ dir: "/var/tmp", prefix: `bench-${name}-` });
 }
 
-async function ours(count: number): Promise<Running> {
+/**
+ * Starts the init.
+ *
+ * @param count How many services it has.
+ * @param disk Its disk.
+ */
+export async function startOurs(
+  count: number,
+  disk: Uint8Array = makeDisk("good"),
+): Promise<Running> {
   const folder = await folderFor("told");
   const told = new Tellings(folder);
   const names = Array.from({ length: count }, (_, index) => `s${index}`);
@@ -93,7 +102,7 @@ async function ours(count: number): Promise<Running> {
       startedMs = performance.now();
     },
     executable: EXECUTABLE,
-    disk: makeDisk("good"),
+    disk,
     services: Object.fromEntries(names.map((name) => [name, {
       command,
       // At once, as s6 and runit do it.
@@ -174,7 +183,11 @@ function serviceFolders(folder: string, count: number, told: Tellings): string {
 
 /** All supervisors, ours first. */
 export const PEERS: readonly Peer[] = [
-  { name: "spaceos-init", start: ours, prepare: compileInit },
+  {
+    name: "spaceos-init",
+    start: (count) => startOurs(count),
+    prepare: compileInit,
+  },
   {
     name: "s6-svscan",
     prepare: async () => void await requireProgram("/usr/bin/s6-svscan", "s6"),
