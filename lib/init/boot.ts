@@ -160,6 +160,10 @@ export async function boot(context: BootContext): Promise<BootResult> {
     const found = await findVolume(options);
     for (const line of found.lines) log.info(line);
     for (const reason of found.reasons) phases.problem("superblock", reason);
+    if (found.volume?.readOnly) {
+      const text = "EROFS: the device is read-only, nothing is stored";
+      phases.problem("storage", text, "STORAGE_FAILED");
+    }
     return found;
   }) ?? { volume: null, path: null, lines: [], reasons: [] };
   const config = await phases.runAsync("parameters", async () => {

@@ -20,6 +20,7 @@ export const FAILED_BOOT_LIMIT = 3;
 /** The boot counter of this machine. */
 export class BootCounter {
   readonly #parameters: ParameterStore | null;
+  readonly #onRefused: (error: unknown) => void;
   #bootCount: number | null = null;
   #failedBoots = 0;
 
@@ -27,9 +28,14 @@ export class BootCounter {
    * Begins with nothing counted.
    *
    * @param parameters The volume's parameters, or null without a volume.
+   * @param onRefused Told of what the volume refuses a count with.
    */
-  constructor(parameters: ParameterStore | null) {
+  constructor(
+    parameters: ParameterStore | null,
+    onRefused: (error: unknown) => void = () => {},
+  ) {
     this.#parameters = parameters;
+    this.#onRefused = onRefused;
   }
 
   /** The number of this boot since format, from 1; null without storage. */
@@ -114,6 +120,7 @@ export class BootCounter {
       }));
       return null;
     } catch (error) {
+      this.#onRefused(error);
       return error instanceof Error ? error.message : String(error);
     }
   }

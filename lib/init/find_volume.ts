@@ -104,8 +104,7 @@ function recoveryLines({ recovery, readOnly, hasJournal }: Volume): string[] {
   if (recovery.unreadableBlocks.length > 0) {
     lines.push(`unreadable blocks: ${recovery.unreadableBlocks.join(" ")}`);
   }
-  if (readOnly) lines.push("the device is read-only: nothing will be stored");
-  else if (!hasJournal) lines.push("the volume has no journal block");
+  if (!readOnly && !hasJournal) lines.push("the volume has no journal block");
   return lines;
 }
 

@@ -60,6 +60,8 @@ export interface ParameterDeskParts {
   readonly apply: (name: ConfigName, value: number) => string | null;
   /** Told of each parameter of the init that changes. */
   readonly onChange: (text: string) => void;
+  /** Told of what the volume refuses to store a parameter with. */
+  readonly onRefused: (error: unknown) => void;
 }
 
 /** A refusal: the status, and the parameter that is the reason. */
@@ -251,7 +253,8 @@ export class ParameterDesk {
     try {
       await storeSet(store, sets);
       return ParameterStatus.OK;
-    } catch {
+    } catch (error) {
+      this.#parts.onRefused(error);
       return ParameterStatus.STORAGE_ERROR;
     }
   }

@@ -3,8 +3,9 @@
  * and then to the host as EVR frames. A frame that the host sees is therefore
  * a record that survives a power cut, unless the volume refused it, which is
  * an event of its own. Bounded, and never waited for: a disk that does not
- * answer costs records, which are counted. Imports `storage`, `wire` and
- * `host`.
+ * answer costs records, which are counted. While it fails it is tried again
+ * from time to time, so that an idle machine learns when it works. Imports
+ * `storage`, `wire` and `host`.
  *
  * @module
  */
@@ -29,8 +30,10 @@ export interface RecordsParts {
   readonly missionSeconds: () => number;
   /** Takes the EVR frame. */
   readonly send: (frame: Uint8Array) => void;
-  /** Told the first time that the volume refuses a record, and when it takes them again. */
-  readonly onStorage: (problem: string | null) => void;
+  /** Told the first time that the volume refuses something. */
+  readonly onFailing: (problem: string) => void;
+  /** Told when it takes records again, and how many were lost meanwhile. */
+  readonly onRecovered: (lostCount: number) => void;
   /** Told since when the oldest unanswered request is open; null when none is. */
   readonly onPending: (isPending: boolean) => void;
 }
@@ -40,6 +43,12 @@ export interface RecordsParts {
  * record is safe before; afterwards software that knows no journal sees it.
  */
 const CHECKPOINT_DELAY_MS = 1_000;
+
+/** How often a volume that fails is tried again. */
+const RETRY_INTERVAL_MS = 5_000;
+
+/** What a volume refuses with although the disk is well. */
+const NO_FAILURE: readonly string[] = ["ENOSPC", "EAGAIN", "EBADF", "EINVAL"];
 
 /** What a request ends with when the disk itself has said nothing. */
 const SILENCE: readonly string[] = ["ETIMEDOUT", "EAGAIN", "EBADF"];
@@ -61,7 +70,11 @@ export class Records {
   #pending = 0;
   /** Whether the disk owes an answer. */
   #isUnanswered = false;
-  #isFailing = false;
+  /** Why the volume fails, as a record; null while it works. */
+  #failure: EventRecord | null = null;
+  /** Records that were lost before it failed. */
+  #lostBefore = 0;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #checkpointTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -91,40 +104,81 @@ export class Records {
    * @param text The details, cut to 64 bytes.
    */
   write(code: EventCodeName, severity: EventSeverity, text: string): void {
-    const record: EventRecord = {
+    const record = this.#recordOf(code, severity, text);
+    this.#count++;
+    void this.#store(record, false).finally(() =>
+      this.#parts.send(frameToHost(FrameType.EVR, encodeEventRecord(record)))
+    );
+  }
+
+  /**
+   * Takes the failure of another change of the volume.
+   *
+   * @param error What the volume refused it with.
+   */
+  refused(error: unknown): void {
+    const { volume } = this.#parts;
+    const isWell = error instanceof StorageError &&
+      NO_FAILURE.includes(error.code);
+    if (volume === null || volume.readOnly || isWell) return;
+    this.#fail(error);
+  }
+
+  #recordOf(
+    code: EventCodeName,
+    severity: EventSeverity,
+    text: string,
+  ): EventRecord {
+    return {
       timestamp: this.#parts.missionSeconds(),
       severity,
       eventCode: eventCodes[code].code,
       payload: cutText(text, EVENT_PAYLOAD_MAX_BYTES),
     };
-    this.#count++;
-    void this.#store(record).finally(() =>
-      this.#parts.send(frameToHost(FrameType.EVR, encodeEventRecord(record)))
-    );
   }
 
-  async #store(record: EventRecord): Promise<void> {
-    const { volume, onStorage } = this.#parts;
+  async #store(record: EventRecord, isRetry: boolean): Promise<void> {
+    const { volume } = this.#parts;
     if (volume === null || volume.readOnly) return;
     const wasUnanswered = this.#isUnanswered;
     this.#asked();
     let answered = true;
     try {
       await volume.events.append(record);
-      if (this.#isFailing) onStorage(null);
-      this.#isFailing = false;
+      this.#recover();
     } catch (error) {
       answered = isAnswer(error) || (isClosed(error) && !wasUnanswered);
-      this.#lostCount++;
-      if (!this.#isFailing) {
-        onStorage(error instanceof Error ? error.message : String(error));
-      }
-      this.#isFailing = true;
+      if (!isRetry) this.#lostCount++;
+      this.#fail(error);
     } finally {
       this.#pending--;
       if (answered) this.#answered();
       this.#checkpointSoon(volume);
     }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure === null) {
+      const problem = error instanceof Error ? error.message : String(error);
+      const { severity } = eventCodes.STORAGE_FAILED;
+      this.#failure = this.#recordOf("STORAGE_FAILED", severity, problem);
+      this.#lostBefore = Math.max(0, this.#lostCount - 1);
+      this.#parts.onFailing(problem);
+    }
+    clearTimeout(this.#retryTimer);
+    if (isClosed(error)) return;
+    this.#retryTimer = setTimeout(() => {
+      // What it would not take is what it is to say first.
+      const failure = this.#failure;
+      if (failure !== null) void this.#store(failure, true);
+    }, RETRY_INTERVAL_MS);
+  }
+
+  #recover(): void {
+    if (this.#failure === null) return;
+    this.#failure = null;
+    clearTimeout(this.#retryTimer);
+    this.#parts.onRecovered(this.#lostCount - this.#lostBefore);
   }
 
   #checkpointSoon(volume: Volume): void {

@@ -134,6 +134,7 @@ export class Shell {
         config: booted.config,
         apply: (name, value) => this.#configure(name, value),
         onChange: (text) => this.#record("PARAMETER_SET", text),
+        onRefused: (error) => this.#records.refused(error),
       }),
       onPeerFrame: (frame) => {
         if (this.#peerLimit.admit(machine.boottimeMs())) {
@@ -147,15 +148,17 @@ export class Shell {
       volume: found.volume,
       missionSeconds: () => this.#clock.seconds(),
       send: (frame) => this.#host.send(frame),
-      onStorage: (problem) =>
-        this.#dispatch(
-          problem === null ? { kind: "solved", subject: "storage" } : {
-            kind: "problem",
-            subject: "storage",
-            text: problem,
-            code: "STORAGE_FAILED",
-          },
-        ),
+      onFailing: (text) =>
+        this.#dispatch({
+          kind: "problem",
+          subject: "storage",
+          text,
+          code: "STORAGE_FAILED",
+        }),
+      onRecovered: (lostCount) => {
+        this.#record("STORAGE_RECOVERED", `${lostCount} records were lost`);
+        this.#dispatch({ kind: "solved", subject: "storage" });
+      },
       onPending: (isPending) =>
         this.#dispatch({
           kind: "storage-pending",
@@ -174,7 +177,10 @@ export class Shell {
       answer: (request, status, result) =>
         this.#answer(request, status, result),
     });
-    this.#counter = new BootCounter(found.volume?.parameters ?? null);
+    this.#counter = new BootCounter(
+      found.volume?.parameters ?? null,
+      (error) => this.#records.refused(error),
+    );
     this.#page = booted.page === undefined
       ? null
       : new SharedPageSession(booted.page, {

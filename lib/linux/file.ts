@@ -21,6 +21,10 @@ const AT_FDCWD = -100;
 /** AArch64 numbers these two unlike the rest of Linux. */
 const aarch64 = Deno.build.arch === "aarch64";
 
+/** `struct statvfs` of 64-bit glibc: eleven words and six spare integers. */
+const STATVFS_SIZE_BYTES = 112;
+const STATVFS_FLAGS_OFFSET = 72;
+
 /** Flags of {@linkcode open}, from `asm-generic/fcntl.h`. */
 export const OPEN_FLAGS = {
   writeOnly: 0o1,
@@ -582,6 +586,41 @@ export function sizeBytes(descriptor: number): number {
   const size = new BigUint64Array(new ArrayBuffer(8));
   ioctl(descriptor, BLKGETSIZE64, size, "ioctl BLKGETSIZE64");
   return Number(size[0] ?? 0n);
+}
+
+/**
+ * Whether the kernel refuses all writes to what is open: a block device that is
+ * set read-only (`BLKROGET`), or a file on a file system that is (`statvfs(3)`).
+ * Either may come about after the opening.
+ *
+ * @param descriptor An open file or block device.
+ * @returns Whether it is so now.
+ * @throws {SystemError} EBADF.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { close, isReadOnly, open } from "./file.ts";
+ *
+ * const path = await Deno.makeTempFile();
+ * const descriptor = open(path, ["readWrite"]);
+ * assertEquals(isReadOnly(descriptor), false);
+ * close(descriptor);
+ * await Deno.remove(path);
+ * ```
+ */
+export function isReadOnly(descriptor: number): boolean {
+  if (status(descriptor).kind === "block device") {
+    const BLKROGET = 0x125E;
+    const answer = new Int32Array(1);
+    ioctl(descriptor, BLKROGET, answer, "ioctl BLKROGET");
+    return answer[0] !== 0;
+  }
+  const ST_RDONLY = 1n;
+  const buffer = new DataView(new ArrayBuffer(STATVFS_SIZE_BYTES));
+  checkRetry(() => libc().fstatvfs(descriptor, buffer.buffer), "fstatvfs");
+  const flags = buffer.getBigUint64(STATVFS_FLAGS_OFFSET, true);
+  return (flags & ST_RDONLY) !== 0n;
 }
 
 /**

@@ -118,6 +118,13 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  fstatvfs: {
+    parameters: [
+      "i32", // int fd
+      "buffer", // struct statvfs *buf
+    ],
+    result: "i32",
+  },
   ftruncate: {
     parameters: [
       "i32", // int fd

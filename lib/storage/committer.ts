@@ -37,6 +37,7 @@
 
 import { encodeJournal, JournalKind } from "../wire/journal.ts";
 import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
+import { StorageError } from "./error.ts";
 import { recordCrcsOf } from "./event_block.ts";
 import { DATA_PRODUCT_FIRST_BLOCK, EVENT_FIRST_BLOCK } from "./layout.ts";
 
@@ -208,6 +209,8 @@ export class Committer {
     const result: CommitResult = emptyResult();
     const image = new Uint8Array(BLOCK_SIZE_BYTES);
     await this.#write([{ block, image }], result, false);
+    const error = result.failed.get(block);
+    if (isReadOnlyError(error)) return;
     this.#spent = false;
     if (result.failed.size > 0) this.#journalBlock = null;
   }
@@ -296,6 +299,13 @@ export class Committer {
       if (index >= 0) waiting.splice(index, 1);
     }
     if (journalBlock !== null && failed.has(journalBlock)) {
+      const error = failed.get(journalBlock);
+      if (isReadOnlyError(error)) {
+        // Not the journal is bad: it is as it was, for when writes work again.
+        failed.delete(journalBlock);
+        if (journaled !== undefined) failed.set(journaled.block, error);
+        return waiting;
+      }
       // Without a journal we go on with the weaker guarantee.
       failed.delete(journalBlock);
       this.#journalBlock = null;
@@ -388,6 +398,11 @@ function isTellable(change: BlockChange, pending: PendingImage): boolean {
   return recordCrcsOf(change.image).every((crc, slot) =>
     crc === before[slot] || crc !== replacedCrcs[slot]
   );
+}
+
+/** Whether the whole device takes no writes, and not this block. */
+function isReadOnlyError(error: unknown): boolean {
+  return error instanceof StorageError && error.code === "EROFS";
 }
 
 /** Joins writes of neighbouring blocks: one call costs less than two. */

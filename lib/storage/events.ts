@@ -206,6 +206,8 @@ export class EventRing {
 
   /** Takes the blocks of a batch, which are durable now. */
   apply(batch: EventBatch): void {
+    // Blocks may be back in use that were excluded when an empty one began.
+    if (batch.appended.length === 0) return;
     for (const ringBlock of batch.started) {
       // The six oldest go. They are at the front unless the ring was disturbed.
       this.#ordered = this.#ordered.filter((event) =>

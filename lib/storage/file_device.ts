@@ -16,6 +16,7 @@ import {
   dropCache,
   fdatasync,
   fdatasyncAsync,
+  isReadOnly,
   open,
   pread,
   preadAsync,
@@ -87,6 +88,12 @@ export function openFileDevice(
     const size = sizeBytes(descriptor);
     const offsetBytes = options.offsetBytes ?? 0;
     const lengthBytes = options.lengthBytes ?? size - offsetBytes;
+    if (size < BLOCK_SIZE_BYTES) {
+      throw new StorageError(
+        "EINVAL",
+        `${path} has ${size} bytes, expected at least a block of ${BLOCK_SIZE_BYTES}`,
+      );
+    }
     if (
       !Number.isSafeInteger(offsetBytes) || offsetBytes < 0 ||
       offsetBytes % BLOCK_SIZE_BYTES !== 0 ||
@@ -181,7 +188,8 @@ export class FileBlockDevice implements BlockDevice {
    * @param block The first block.
    * @param bytes A multiple of 512 bytes.
    * @throws {SystemError} EIO.
-   * @throws {StorageError} EINVAL outside the device, EROFS.
+   * @throws {StorageError} EINVAL outside the device; EROFS, also when the
+   * device became read-only meanwhile.
    */
   async write(block: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#assertWritable(block, bytes);
@@ -194,7 +202,8 @@ export class FileBlockDevice implements BlockDevice {
    * @param block The first block.
    * @param bytes A multiple of 512 bytes.
    * @throws {SystemError} EIO.
-   * @throws {StorageError} EINVAL outside the device, EROFS.
+   * @throws {StorageError} EINVAL outside the device; EROFS, also when the
+   * device became read-only meanwhile.
    */
   async writeDurable(
     block: number,
@@ -213,7 +222,7 @@ export class FileBlockDevice implements BlockDevice {
     if (this.readOnly) return;
     const { descriptor, blocking } = this.#parts;
     const sync = blocking ? fdatasync : fdatasyncAsync;
-    await this.#use(() => sync(descriptor));
+    await this.#use(() => sync(descriptor), true);
   }
 
   /** Has the kernel drop what it has cached of the file and need not write. */
@@ -234,7 +243,10 @@ export class FileBlockDevice implements BlockDevice {
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
     const write = this.#parts.blocking ? pwrite : pwriteAsync;
-    await this.#use(() => write(descriptor, bytes, this.#offset(block)));
+    await this.#use(
+      () => write(descriptor, bytes, this.#offset(block)),
+      true,
+    );
   }
 
   #offset(block: number): number {
@@ -253,13 +265,23 @@ export class FileBlockDevice implements BlockDevice {
   }
 
   /** A descriptor's number may not be reused while a thread works with it. */
-  async #use<T>(operation: () => T | Promise<T>): Promise<T> {
+  async #use<T>(
+    operation: () => T | Promise<T>,
+    isWriting = false,
+  ): Promise<T> {
     if (this.#closing) {
       throw new StorageError("EBADF", "the device is closed");
     }
     this.#busy++;
     try {
       return await operation();
+    } catch (cause) {
+      // On another thread the error is lost; and a device that is set read-only
+      // says EPERM, which would send its owner after the wrong thing.
+      if (!isWriting || !isReadOnly(this.#parts.descriptor)) throw cause;
+      throw new StorageError("EROFS", "the device has become read-only", {
+        cause,
+      });
     } finally {
       this.#busy--;
       if (this.#closing && this.#busy === 0) this.#release();

@@ -11,7 +11,9 @@
  * absent, and no neighbour is harmed; records that a change under way makes
  * room for may be gone. Of several appends under way at once, later ones may be
  * there without earlier ones: their numbers then show the gap, and numbering
- * goes on after them. On a volume without a journal (its data product area
+ * goes on after them. Recovery keeps what stands behind such a gap: a block that
+ * a repair or a disk's spare sector has emptied leaves the same gap, and there
+ * the records behind it were acknowledged. On a volume without a journal (its data product area
  * reaches the end) the same holds if the device writes single blocks
  * atomically, as nearly all do; if it tears one, entries that share that block
  * may be lost with it.

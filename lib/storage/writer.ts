@@ -128,6 +128,9 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #queue: Operation[] = [];
+  /** The last block that the device would not take, and why. */
+  #lastFailure: { readonly block: number; readonly error: unknown } | null =
+    null;
   #running = false;
   #closed = false;
 
@@ -264,16 +267,22 @@ export class Writer {
         if (!this.#planOne(operation, batch)) break;
       } catch (error) {
         rejected.push(operation);
-        operation.reject(error);
+        operation.reject(this.#reasonOf(error));
       }
     }
     this.#remove(rejected);
-    if (rejected.length > 0) {
-      // If it was for want of blocks that work: the next one may try them again.
-      parameters.readmit();
-      events.readmit();
-    }
+    // If it was for want of blocks that work: the next one may try them again.
+    if (rejected.length > 0) this.#readmit();
     return batch;
+  }
+
+  /** No block is left that takes a change: of a read-only device none does. */
+  #reasonOf(error: unknown): unknown {
+    const failure = this.#lastFailure;
+    const isForWant = error instanceof StorageError && error.code === "EIO";
+    if (!isForWant || failure === null) return error;
+    const reason = deviceError("write", failure.block, failure.error);
+    return reason.code === "EROFS" ? reason : error;
   }
 
   /** Returns false if the batch must be durable before this operation. */
@@ -425,7 +434,9 @@ export class Writer {
     let { failed } = await committer.settle();
     if (failed.size > 0) {
       await this.#evade(failed);
-      failed = committer.pending === null ? new Map() : failed;
+      if (committer.pending === null) failed = new Map();
+      // No block took it: that says nothing of what they take later.
+      else this.#readmit();
     }
     await committer.wipe();
     return failed;
@@ -468,7 +479,10 @@ export class Writer {
     if (committer.pending?.block === block) {
       ({ failed } = await committer.settle());
       if (failed.size > 0) committer.release();
-    } else await this.#evade(failed);
+    } else {
+      await this.#evade(failed);
+      if (failed.size > 0) this.#readmit();
+    }
     this.#remove([operation]);
     const [failure] = failed;
     if (failure === undefined) operation.resolve(undefined);
@@ -478,7 +492,8 @@ export class Writer {
   /** Excludes blocks that failed, and frees the journal if one blocks it. */
   async #evade(failed: ReadonlyMap<number, unknown>): Promise<void> {
     const { parameters, events, committer } = this.#options;
-    for (const block of failed.keys()) {
+    for (const [block, error] of failed) {
+      this.#lastFailure = { block, error };
       if (block >= DATA_PRODUCT_FIRST_BLOCK) continue;
       if (block >= EVENT_FIRST_BLOCK) {
         events.exclude(block - EVENT_FIRST_BLOCK);
@@ -562,7 +577,6 @@ export class Writer {
 
   /** Leaves operations in the queue to be planned anew, or gives them up. */
   #retry(batch: Batch, failed: ReadonlyMap<number, unknown>): void {
-    const { parameters, events } = this.#options;
     const [failure] = failed;
     const given: Operation[] = [];
     for (const { operation } of batch.planned) {
@@ -572,10 +586,13 @@ export class Writer {
       operation.reject(deviceError("write", failure?.[0], failure?.[1]));
     }
     this.#remove(given);
-    if (given.length > 0) {
-      parameters.readmit();
-      events.readmit();
-    }
+    if (given.length > 0) this.#readmit();
+  }
+
+  /** Lets the blocks that were excluded be tried again. */
+  #readmit(): void {
+    this.#options.parameters.readmit();
+    this.#options.events.readmit();
   }
 
   #finish(batch: Batch, settle: (operation: Operation) => void): void {
@@ -606,7 +623,8 @@ export class Writer {
  * @param what The operation that failed.
  * @param block The block, if it is known.
  * @param cause What the device said.
- * @returns A StorageError EIO with the cause.
+ * @returns A StorageError with the cause: EROFS if the device is read-only, else
+ * EIO.
  *
  * @example
  * ```ts
@@ -622,9 +640,11 @@ export function deviceError(
   cause: unknown,
 ): StorageError {
   const place = block === undefined ? "" : ` of block ${block}`;
+  const details = { cause, ...(block === undefined ? {} : { block }) };
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new StorageError("EIO", `${what}${place} failed: ${reason}`, {
-    cause,
-    ...(block === undefined ? {} : { block }),
-  });
+  if (cause instanceof StorageError && cause.code === "EROFS") {
+    const text = reason.replace(/^EROFS: /, "");
+    return new StorageError("EROFS", `${text}: ${what}${place}`, details);
+  }
+  return new StorageError("EIO", `${what}${place} failed: ${reason}`, details);
 }

@@ -49,6 +49,7 @@ export type EventCodeName =
   | "DEFINITIONS_REFUSED"
   | "LOG_LINES_DROPPED"
   | "STORAGE_FAILED"
+  | "STORAGE_RECOVERED"
   | "PEER_FRAME"
   | "PEER_FRAMES_DROPPED"
   | "FDIR_ANOMALY"
@@ -242,7 +243,13 @@ export const eventCodes: Readonly<Record<EventCodeName, EventCode>> = {
   STORAGE_FAILED: {
     code: 0x0201,
     severity: ERROR,
-    description: "The volume did not take a record; the machine goes on.",
+    description:
+      "The volume did not take a record or a parameter; the machine goes on.",
+  },
+  STORAGE_RECOVERED: {
+    code: 0x0202,
+    severity: INFO,
+    description: "The volume takes records again: how many were lost.",
   },
   PEER_FRAME: {
     code: 0x0301,

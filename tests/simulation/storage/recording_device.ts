@@ -13,6 +13,7 @@ import {
   type BlockDevice,
   wholeBlocks,
 } from "../../../lib/storage/device.ts";
+import { StorageError } from "../../../lib/storage/error.ts";
 
 /** One thing that happened, in order. */
 export type Step =
@@ -32,6 +33,8 @@ export interface Faults {
   readonly failWrite?: (block: number) => boolean;
   /** Gets the blocks that were written since the last flush. */
   readonly failFlush?: (pending: ReadonlySet<number>) => boolean;
+  /** Whether the device takes no writes at all. */
+  readonly isReadOnly?: boolean;
 }
 
 /** The recording, failing disk. */
@@ -78,6 +81,9 @@ export class RecordingDevice implements BlockDevice {
   async write(block: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const count = wholeBlocks(bytes);
     assertBlockRange(block, count, this.blockCount);
+    if (this.faults.isReadOnly) {
+      throw new StorageError("EROFS", "the device has become read-only");
+    }
     for (let index = 0; index < count; index++) {
       const at = block + index;
       if (this.faults.failWrite?.(at)) {

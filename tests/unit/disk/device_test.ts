@@ -5,9 +5,23 @@
  * @module
  */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { close, open } from "../../../lib/linux/file.ts";
-import { makeGptDisk, runDisk, runProgram, withFolder } from "./support.ts";
+import { StorageError } from "../../../lib/storage/error.ts";
+import { openFileDevice } from "../../../lib/storage/file_device.ts";
+import { openVolume } from "../../../lib/storage/volume.ts";
+import {
+  diskCommand,
+  makeGptDisk,
+  runDisk,
+  runProgram,
+  withFolder,
+} from "./support.ts";
 
 const HAS_LOOP_DEVICES = await canAttach();
 
@@ -199,3 +213,39 @@ Deno.test({
       }, "--partscan");
     }),
 });
+
+for (const blocking of [false, true]) {
+  const how = blocking ? "blocking" : "on other threads";
+  Deno.test({
+    name:
+      `a volume on a device that is set read-only says EROFS, and works when it is writable again (${how})`,
+    ignore: !HAS_LOOP_DEVICES,
+    fn: () =>
+      withFolder(async (folder) => {
+        const image = `${folder}/image`;
+        await Deno.writeFile(image, new Uint8Array(1_048_576));
+        await withLoop(image, async (path) => {
+          await must(...diskCommand(), "format", path);
+          const volume = await openVolume(openFileDevice(path, { blocking }));
+          const value = Uint8Array.of(1);
+          await volume.parameters.set(1, value);
+          await must("blockdev", "--setro", path);
+          for (let round = 0; round < 3; round++) {
+            const error = await assertRejects(
+              () => volume.parameters.set(2, value),
+              StorageError,
+            );
+            assertEquals(error.code, "EROFS");
+            assertMatch(error.message, /^EROFS: the device has become read-on/);
+          }
+          await must("blockdev", "--setrw", path);
+          await volume.parameters.set(3, value);
+          await volume.close();
+          const again = await openVolume(openFileDevice(path, { blocking }));
+          const ids = again.parameters.list().map((entry) => entry.parameterId);
+          assertEquals(ids, [1, 3]);
+          await again.close();
+        });
+      }),
+  });
+}

@@ -118,6 +118,7 @@ Deno.test("HostSession answers what needs no disk in the middle of a flood, howe
         logLevel: "info",
       },
       apply: () => null,
+      onRefused: () => {},
       onChange: () => {},
     }),
     onPeerFrame: () => {},

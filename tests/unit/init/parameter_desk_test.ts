@@ -1,8 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertInstanceOf } from "@std/assert";
 import { parseCommandLine } from "../../../lib/init/command_line.ts";
 import { readConfig } from "../../../lib/init/config.ts";
 import { loadConfig } from "../../../lib/init/load_config.ts";
 import { ParameterDesk } from "../../../lib/init/parameter_desk.ts";
+import { StorageError } from "../../../lib/storage/error.ts";
 import type { ParameterStore } from "../../../lib/storage/volume.ts";
 import { crc32c } from "../../../lib/wire/crc32c.ts";
 import {
@@ -29,6 +30,7 @@ const u32 = (value: number) =>
 class Bench {
   readonly applied: string[] = [];
   readonly changes: string[] = [];
+  readonly refusals: unknown[] = [];
   /** Values that the hardware refuses. */
   readonly refused = new Set<number>();
   readonly desk: ParameterDesk;
@@ -43,6 +45,7 @@ class Bench {
         return null;
       },
       onChange: (text) => void this.changes.push(text),
+      onRefused: (error) => void this.refusals.push(error),
     });
   }
 
@@ -185,6 +188,9 @@ Deno.test("ParameterDesk puts a value in force that it can't store, and says so"
     (await other.set(HEALTH_INTERVAL, u32(500))).status,
     STORAGE_ERROR,
   );
+  const [refusal] = other.refusals;
+  assertInstanceOf(refusal, StorageError);
+  assertEquals(refusal.code, "EROFS");
 });
 
 Deno.test("ParameterDesk stores 32 parameters of a user and refuses the next without harm", async () => {

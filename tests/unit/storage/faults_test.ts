@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { StorageError } from "../../../lib/storage/error.ts";
 import { MemoryBlockDevice } from "../../../lib/storage/memory_device.ts";
 import { openVolume, type Volume } from "../../../lib/storage/volume.ts";
@@ -45,6 +45,40 @@ Deno.test("a parameter block that can't be read costs its parameters", async () 
   await volume.parameters.set(2, filled(2, 2));
   await volume.parameters.set(1, filled(2, 1));
   assertEquals((await reopen(device)).parameters.get(1)?.value, filled(2, 1));
+});
+
+Deno.test("a device that becomes read-only is named, harms nothing, and is used again when it takes writes", async () => {
+  for (const blockCount of [64, 65]) {
+    const device = await makeDisk({ blockCount });
+    const volume = await openVolume(device);
+    const refused = async (work: () => Promise<unknown>) => {
+      const error = await assertRejects(work, StorageError);
+      assertEquals(error.code, "EROFS");
+      assertMatch(error.message, /^EROFS: the device has become read-only: /);
+    };
+    const acknowledged: number[] = [];
+    for (const code of range(1, 30)) {
+      // The journal is wherever it may be: spent, ahead, of this store or that.
+      device.faults = { isReadOnly: true };
+      await refused(() => volume.events.append(event(900 + code)));
+      await refused(() => volume.parameters.set(code % 5, filled(3, 99)));
+      if (code % 3 === 0) {
+        await refused(() => volume.parameters.set(7, filled(3, 99)));
+      }
+      assertEquals(await volume.scrub(), []);
+      // With nothing in the journal there is nothing to refuse.
+      await volume.checkpoint().catch(() => {});
+      device.faults = {};
+      await volume.events.append(event(code));
+      acknowledged.push(code);
+      await volume.parameters.set(code % 5, filled(2, code));
+      if (code % 4 === 0) await volume.checkpoint();
+      const again = await reopen(device);
+      assertEquals(codes(again), acknowledged);
+      assertEquals(again.parameters.get(code % 5)?.value, filled(2, code));
+    }
+    assertEquals(volume.hasJournal, true);
+  }
 });
 
 for (const durable of [false, true]) {
