@@ -32,9 +32,22 @@ export function usageError(message: string): CommandError {
 
 /** A file that can't be written, or not whole. */
 export function writeError(path: string, cause: unknown): CommandError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
   return new CommandError(
     FAILED_EXIT_CODE,
-    `${path} can't be written: ${reason}`,
+    `${path} can't be written: ${reasonOf(cause)}`,
   );
+}
+
+/** A file that can't be read. */
+export function readError(path: string, cause: unknown): CommandError {
+  return new CommandError(
+    FAILED_EXIT_CODE,
+    `${path} can't be read: ${reasonOf(cause)}`,
+  );
+}
+
+/** What the runtime says of a file, without its own calls and their names. */
+function reasonOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return text.replace(/ \(os error \d+\).*$/s, "");
 }

@@ -15,11 +15,14 @@ import {
   initParameter,
   type InitParameterName,
 } from "../../lib/init/config.ts";
-import { fromHex, hexNumber } from "../../lib/wire/hex.ts";
-import { PARAMETER_VALUE_MAX_BYTES } from "../../lib/wire/parameter.ts";
+import { fromHex, hexNumber, toHex } from "../../lib/wire/hex.ts";
+import {
+  PARAMETER_VALUE_MAX_BYTES,
+  type ParameterEntry,
+} from "../../lib/wire/parameter.ts";
 import { usageError } from "./error.ts";
-import { parseInteger, quote } from "./options.ts";
-import { showBytes } from "./output.ts";
+import { type Arguments, parseInteger, quote } from "./options.ts";
+import { showBytes, textOf } from "./output.ts";
 
 const MAXIMUM_ID = 0xFFFF_FFFF;
 
@@ -97,6 +100,27 @@ export interface ShownParameter {
   readonly number: number | null;
   /** Its value for people. */
   readonly text: string;
+}
+
+/** A parameter for programs. */
+export function parameterJson(entry: ParameterEntry): object {
+  const { parameterId, generation, value } = entry;
+  const { name, number } = showParameter(parameterId, value);
+  return {
+    name,
+    parameterId,
+    generation,
+    value: toHex(value),
+    number,
+    text: number === null ? textOf(value) ?? null : null,
+  };
+}
+
+/** A value comes as its bytes or in JSON. */
+export function requireOneForm(args: Arguments): void {
+  if (args.has("raw") && args.has("json")) {
+    throw usageError("expected --raw or --json, not both");
+  }
 }
 
 /** What a value means. */

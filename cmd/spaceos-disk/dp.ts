@@ -4,11 +4,12 @@
  * @module
  */
 
+import { status } from "../../lib/linux/file.ts";
 import type { DataProduct } from "../../lib/storage/descriptor.ts";
 import { BLOCK_SIZE_BYTES } from "../../lib/storage/device.ts";
 import { hexNumber } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
-import { usageError } from "../command_line/error.ts";
+import { CommandError, usageError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 import { printable } from "../command_line/output.ts";
 import { writeFile } from "../command_line/write_file.ts";
@@ -48,12 +49,13 @@ before anything is written. FILE appears whole, or what was there stays; it may
 be - for standard output, the default. Exits with ${ExitCode.NOT_FOUND} if there is no such product.`,
   run: async (args, output) => {
     const name = args.operand(1);
+    const file = args.operands[2] ?? "-";
+    refuseTarget(file, args.operand(0));
     const data = await withVolume(
       args,
       "read",
       (volume) => volume.dataProducts.read(name),
     );
-    const file = args.operands[2] ?? "-";
     if (file === "-") {
       output.bytes(data);
       return ExitCode.OK;
@@ -114,6 +116,26 @@ ends, the product survives a power cut; a cut before that leaves no part of it.`
     return ExitCode.OK;
   },
 };
+
+/** The volume itself is never what a product is to be written over. */
+function refuseTarget(file: string, target: string): void {
+  if (file === "") throw usageError("FILE is empty");
+  if (file === "-" || !isSameFile(file, target)) return;
+  throw new CommandError(
+    ExitCode.REFUSED,
+    `${file} is the volume itself; expected another FILE`,
+  );
+}
+
+function isSameFile(one: string, other: string): boolean {
+  try {
+    const [left, right] = [status(one), status(other)];
+    return left.device === right.device && left.inode === right.inode;
+  } catch {
+    // What is missing is said by who needs it.
+    return false;
+  }
+}
 
 function row(product: DataProduct): readonly string[] {
   return [

@@ -18,14 +18,16 @@ import { CommandError, usageError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 import { type Arguments, parseSize, quote } from "../command_line/options.ts";
 import { showSize } from "../command_line/output.ts";
-import { openTarget, TARGET_OPTIONS } from "./target.ts";
+import { openTarget, type Target, TARGET_OPTIONS } from "./target.ts";
 
 const BLOCK_BYTES = 512;
 const MINIMUM_BYTES = MINIMUM_BLOCK_COUNT * BLOCK_BYTES;
 const MAXIMUM_BYTES = MAXIMUM_BLOCK_COUNT * BLOCK_BYTES;
-/** Devices up to this size are searched for data whole, larger ones by samples. */
+/** Volumes up to this size are searched for data whole, larger ones by samples. */
 const WHOLE_SEARCH_BYTES = 256 * 1024 * 1024;
 const CHUNK_BLOCKS = 2048;
+/** So many samples at most: a disk seeks for each. */
+const MAXIMUM_SAMPLES = 4096;
 
 /** The subcommand `format`. */
 export const format: Command = {
@@ -48,9 +50,9 @@ export const format: Command = {
   },
   details:
     `A TARGET that holds anything is refused without --force: a known file system,
-partition table or volume, or any byte that is not zero. Up to 256 MiB every
-block is looked at; of a larger device the first and last MiB and one block of
-each MiB between. A device that is mounted or otherwise in use is refused
+partition table or volume, or any byte that is not zero where the volume is to
+be. Up to 256 MiB every block is looked at; of a larger volume the first and
+last MiB and up to ${MAXIMUM_SAMPLES} blocks between. A device that is mounted or otherwise in use is refused
 always. The superblock is written last: a format that is cut leaves no volume
 rather than half of one. With --size, a file that is not there is made, with
 permissions for its owner only.`,
@@ -62,8 +64,18 @@ permissions for its owner only.`,
     try {
       const target = await openTarget(path, args, "write");
       try {
+        const { blockCount } = target.device;
+        const totalBlocks = sizeBytes === undefined
+          ? blockCount
+          : sizeBytes / BLOCK_BYTES;
+        if (totalBlocks > MAXIMUM_BLOCK_COUNT) {
+          throw new CommandError(
+            ExitCode.FAILED,
+            `${target.name} has ${blockCount} blocks, a volume at most ${MAXIMUM_BLOCK_COUNT}; expected a smaller --size`,
+          );
+        }
         if (!args.has("force") && !made) {
-          await refuseContent(target.device, target.name);
+          await refuseContent(target, Math.min(blockCount, totalBlocks));
         }
         const epoch = args.integer("epoch", 0, Number.MAX_SAFE_INTEGER);
         const superblock = await formatVolume(target.device, {
@@ -71,9 +83,7 @@ permissions for its owner only.`,
           journal: !args.has("no-journal"),
           ...(uuid === undefined ? {} : { uuid }),
           ...(epoch === undefined ? {} : { epoch: BigInt(epoch) }),
-          ...(sizeBytes === undefined
-            ? {}
-            : { totalBlocks: sizeBytes / BLOCK_BYTES }),
+          totalBlocks,
         });
         if (args.has("json")) {
           output.json({ ...superblock, uuid: formatUuid(superblock.uuid) });
@@ -164,10 +174,11 @@ function prepareFile(
 }
 
 async function refuseContent(
-  device: BlockDevice,
-  name: string,
+  { device, name }: Target,
+  blockCount: number,
 ): Promise<void> {
-  const content = await describeContent(device) ?? await findData(device);
+  const content = await describeContent(device) ??
+    await findData(device, blockCount);
   if (content === null) return;
   throw new CommandError(
     ExitCode.REFUSED,
@@ -175,16 +186,32 @@ async function refuseContent(
   );
 }
 
-async function findData(device: BlockDevice): Promise<string | null> {
-  const { blockCount } = device;
-  const whole = blockCount * BLOCK_BYTES <= WHOLE_SEARCH_BYTES;
-  for (let block = 0; block < blockCount; block += CHUNK_BLOCKS) {
-    const left = blockCount - block;
-    const atEdge = block === 0 || left <= 2 * CHUNK_BLOCKS;
-    const count = whole || atEdge ? Math.min(CHUNK_BLOCKS, left) : 1;
-    const bytes = await device.read(block, count);
-    const at = bytes.findIndex((byte) => byte !== 0);
-    if (at >= 0) return `data (first at byte ${block * BLOCK_BYTES + at})`;
+/** Says what is in the first blocks of a device, as far as it looks. */
+async function findData(
+  device: BlockDevice,
+  blockCount: number,
+): Promise<string | null> {
+  const isWhole = blockCount * BLOCK_BYTES <= WHOLE_SEARCH_BYTES;
+  const strideBlocks = isWhole ? CHUNK_BLOCKS : Math.max(
+    CHUNK_BLOCKS,
+    Math.ceil(blockCount / MAXIMUM_SAMPLES / CHUNK_BLOCKS) * CHUNK_BLOCKS,
+  );
+  const lastBlock = Math.max(0, blockCount - CHUNK_BLOCKS);
+  for (let block = 0; block < blockCount; block += strideBlocks) {
+    const isEdge = isWhole || block === 0;
+    const count = isEdge ? Math.min(CHUNK_BLOCKS, blockCount - block) : 1;
+    const found = await findByte(device, block, count);
+    if (found !== null) return found;
   }
-  return null;
+  return await findByte(device, lastBlock, blockCount - lastBlock);
+}
+
+async function findByte(
+  device: BlockDevice,
+  block: number,
+  count: number,
+): Promise<string | null> {
+  const bytes = await device.read(block, count);
+  const at = bytes.findIndex((byte) => byte !== 0);
+  return at < 0 ? null : `data (first at byte ${block * BLOCK_BYTES + at})`;
 }

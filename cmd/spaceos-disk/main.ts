@@ -13,13 +13,13 @@ import { check, repair } from "./check.ts";
 import type { Command } from "./command.ts";
 import { dpGet, dpList, dpPut } from "./dp.ts";
 import { events } from "./events.ts";
-import { CommandError } from "../command_line/error.ts";
+import { CommandError, usageError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 import { format } from "./format.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { inspect } from "./inspect.ts";
 import { type OptionTable, parseArguments } from "../command_line/options.ts";
-import { Output } from "../command_line/output.ts";
+import { Output, printable } from "../command_line/output.ts";
 import {
   findCommand,
   groupHelp,
@@ -72,6 +72,9 @@ async function run(args: readonly string[]): Promise<number> {
     return ExitCode.OK;
   }
   requireOperands(name, command.operands, parsed.operands);
+  if (parsed.operands[0] === "") {
+    throw usageError("TARGET is empty, expected a file or a block device");
+  }
   return await command.run(parsed, output);
 }
 
@@ -98,7 +101,7 @@ async function main(): Promise<number> {
     const exitCode = exitCodeOf(error);
     if (exitCode === undefined) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    console.error(`spaceos-disk: ${message}`);
+    console.error(`spaceos-disk: ${printable(message)}`);
     if (exitCode === ExitCode.USAGE) {
       console.error("Try 'spaceos-disk --help' for more information.");
     }

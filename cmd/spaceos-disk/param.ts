@@ -9,18 +9,21 @@ import {
   PARAMETER_VALUE_MAX_BYTES,
   type ParameterEntry,
 } from "../../lib/wire/parameter.ts";
-import { toHex } from "../../lib/wire/hex.ts";
 import type { Command } from "./command.ts";
-import { CommandError, usageError } from "../command_line/error.ts";
+import { CommandError, readError, usageError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 import type { Arguments } from "../command_line/options.ts";
-import { type Output, showBytes, textOf } from "../command_line/output.ts";
+import type { Output } from "../command_line/output.ts";
 import {
   encodeValue,
   parameterId,
+  parameterJson,
   parameterName,
   plainValue,
+  requireOneForm,
   requireTaken,
+  showId,
+  showParameter,
   VALUE_OPTIONS,
   type ValueOption,
 } from "../command_line/parameter_value.ts";
@@ -39,11 +42,12 @@ export const paramGet: Command = {
     json: { help: "print one JSON object" },
   },
   details:
-    `NAME is a number, or the name of one of the init's own parameters. Prints text
-as it is and other values as 0x and hexadecimal digits. Exits with ${ExitCode.NOT_FOUND} if there
-is no such parameter.`,
+    `NAME is a number, or the name of one of the init's own parameters. Prints a value
+of these as a number with its unit, text as it is, and others as 0x and
+hexadecimal digits. Exits with ${ExitCode.NOT_FOUND} if there is no such parameter.`,
   run: async (args, output) => {
     const id = parameterId(args.operand(1));
+    requireOneForm(args);
     const entry = await withVolume(
       args,
       "read",
@@ -56,8 +60,8 @@ is no such parameter.`,
       );
     }
     if (args.has("raw")) output.bytes(entry.value);
-    else if (args.has("json")) output.json(entryJson(entry));
-    else output.line(showBytes(entry.value));
+    else if (args.has("json")) output.json(parameterJson(entry));
+    else output.line(showParameter(id, entry.value).text);
     return ExitCode.OK;
   },
 };
@@ -73,7 +77,7 @@ export const paramList: Command = {
       "read",
       (volume) => Promise.resolve(volume.parameters.list()),
     );
-    if (args.has("json")) output.json(entries.map(entryJson));
+    if (args.has("json")) output.json(entries.map(parameterJson));
     else printEntries(output, entries);
     return ExitCode.OK;
   },
@@ -109,7 +113,7 @@ and the numbers from 0xFFFF0000 on that are none of them.`,
       "write",
       (volume) => volume.parameters.set(id, value),
     );
-    if (args.has("json")) output.json(entryJson(entry));
+    if (args.has("json")) output.json(parameterJson(entry));
     else {
       output.line(
         `parameter ${
@@ -162,11 +166,7 @@ export async function readInput(
       sizeBytes += count;
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(
-      ExitCode.FAILED,
-      `${name} can't be read: ${reason}`,
-    );
+    throw readError(name, error);
   }
   throw new CommandError(
     ExitCode.FAILED,
@@ -174,27 +174,21 @@ export async function readInput(
   );
 }
 
-function entryJson(entry: ParameterEntry): object {
-  const { parameterId, generation, value } = entry;
-  return {
-    parameterId,
-    generation,
-    value: toHex(value),
-    text: textOf(value) ?? null,
-  };
-}
-
 function printEntries(
   output: Output,
   entries: readonly ParameterEntry[],
 ): void {
   output.table([
-    ["ID", "GENERATION", "BYTES", "VALUE"],
-    ...entries.map(({ parameterId, generation, value }) => [
-      String(parameterId),
-      String(generation),
-      String(value.length),
-      showBytes(value),
-    ]),
+    ["NAME", "ID", "GENERATION", "BYTES", "VALUE"],
+    ...entries.map(({ parameterId, generation, value }) => {
+      const { name, text } = showParameter(parameterId, value);
+      return [
+        name ?? "-",
+        showId(parameterId),
+        String(generation),
+        String(value.length),
+        text,
+      ];
+    }),
   ]);
 }

@@ -12,6 +12,7 @@ import { bootChartLines } from "./boot_chart_text.ts";
 import { planBoot } from "./boot_plan.ts";
 import type { VmCommand } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
+import { requireFileForEach } from "./targets.ts";
 import { isUnicodeTerminal, terminalColumns } from "./terminal.ts";
 import { outcomeName } from "./text.ts";
 
@@ -37,9 +38,17 @@ export const bootChart: VmCommand = {
     `Times count from the kernel's start. Services are those that started before READY;
 "outcome" is running, done, skipped or failed. With several VMs FILE must have
 %s, which stands for the VM's label.`,
-  check: (args) => {
+  check: (args, vmCount) => {
     args.integer("width", 40, 1000);
-    if (args.text("svg") === "") throw usageError("--svg is empty");
+    const svg = args.text("svg");
+    if (svg === undefined) return;
+    if (svg === "") throw usageError("--svg is empty");
+    if (svg === "-" && args.has("json")) {
+      throw usageError(
+        "boot-chart: --json needs another FILE for --svg than -",
+      );
+    }
+    requireFileForEach(svg, vmCount);
   },
   run: async ({ client, args, target, tell, paint, bytes }) => {
     const phases = await client.bootTimeline();

@@ -72,7 +72,7 @@ export interface VmCommand extends CommandParts {
   /** Whether what it tells is shown at once, also when there are several VMs. */
   readonly isFollowing?: (args: Arguments) => boolean;
   /** Judges the command line before any VM is met. */
-  readonly check?: (args: Arguments) => void;
+  readonly check?: (args: Arguments, vmCount: number) => void;
   /** Does it. */
   run(context: VmContext): Promise<ExitCode>;
 }

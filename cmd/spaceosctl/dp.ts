@@ -10,6 +10,7 @@ import { printable, showSize } from "../command_line/output.ts";
 import { writeFile } from "../command_line/write_file.ts";
 import type { VmCommand } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
+import { requireFileForEach } from "./targets.ts";
 
 /** The subcommand `dp list`. */
 export const dpList: VmCommand = {
@@ -57,10 +58,13 @@ export const dpGet: VmCommand = {
 stays; it may be - for standard output, the default. With several VMs FILE must
 have %s, which stands for the VM's label. Exits with ${ExitCode.NOT_FOUND} if there is no such
 product.`,
-  check: (args) => {
-    if (args.has("json") && (args.operands[1] ?? "-") === "-") {
+  check: (args, vmCount) => {
+    const file = args.operands[1] ?? "-";
+    if (args.has("json") && file === "-") {
       throw usageError("dp get: --json needs a FILE");
     }
+    if (file === "") throw usageError("FILE is empty");
+    requireFileForEach(file, vmCount);
   },
   run: async ({ client, args, target, tell, bytes }) => {
     const name = args.operand(0);

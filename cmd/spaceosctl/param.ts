@@ -9,20 +9,19 @@ import {
   HostClientError,
 } from "../../lib/host/client_error.ts";
 import { INIT_PARAMETERS } from "../../lib/init/config.ts";
-import { toHex } from "../../lib/wire/hex.ts";
-import type { ParameterEntry } from "../../lib/wire/parameter.ts";
 import {
   type ParameterSet,
   ParameterStatus,
 } from "../../lib/wire/parameter_message.ts";
 import { usageError } from "../command_line/error.ts";
 import { type Arguments, quote } from "../command_line/options.ts";
-import { textOf } from "../command_line/output.ts";
 import {
   encodeValue,
   parameterId,
+  parameterJson,
   parameterName,
   plainValue,
+  requireOneForm,
   showId,
   showParameter,
   VALUE_OPTIONS,
@@ -60,7 +59,7 @@ init's own, "value" in hexadecimal, "text" null where it is none`,
         ];
       }),
     ]);
-    tell(answers.map(entryJson), [paint("faint", head), ...lines]);
+    tell(answers.map(parameterJson), [paint("faint", head), ...lines]);
     return ExitCode.OK;
   },
 };
@@ -76,14 +75,17 @@ export const paramGet: VmCommand = {
   details: `NAME is one of
 ${wrapNames()}
 or a number. Exits with ${ExitCode.NOT_FOUND} if there is no such parameter.`,
-  check: (args) => void parameterId(args.operand(0)),
+  check: (args) => {
+    parameterId(args.operand(0));
+    requireOneForm(args);
+  },
   run: async ({ client, args, tell, bytes }) => {
     const entry = await named(
       client.getParameter(parameterId(args.operand(0))),
     );
     if (args.has("raw")) bytes(entry.value);
     else {
-      tell(entryJson(entry), [
+      tell(parameterJson(entry), [
         showParameter(entry.parameterId, entry.value).text,
       ]);
     }
@@ -117,7 +119,7 @@ if the VM does not take a value.`,
       ? [await named(client.setParameter(only.parameterId, only.value))]
       : await named(client.setParameters(sets));
     tell(
-      entries.map(entryJson),
+      entries.map(parameterJson),
       columns(entries.map(({ parameterId, generation, value }) => {
         const shown = showParameter(parameterId, value);
         return [
@@ -193,17 +195,4 @@ async function named<T>(request: Promise<T>): Promise<T> {
       cause: error,
     });
   }
-}
-
-function entryJson(entry: ParameterEntry): object {
-  const { parameterId, generation, value } = entry;
-  const { name, number } = showParameter(parameterId, value);
-  return {
-    name,
-    parameterId,
-    generation,
-    value: toHex(value),
-    number,
-    text: number === null ? textOf(value) ?? null : null,
-  };
 }

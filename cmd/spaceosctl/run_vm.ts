@@ -53,7 +53,7 @@ export async function runOnVms(
   args: Arguments,
   output: Output,
 ): Promise<ExitCode> {
-  command.check?.(args);
+  command.check?.(args, targets.length);
   const timeoutMs = timeoutMsOf(args, command.timeoutMs);
   const isFollowing = command.isFollowing?.(args) ?? false;
   const printers = targets.map((target) =>

@@ -12,6 +12,7 @@ import {
 } from "../../lib/host/switch_server.ts";
 import { Poller } from "../../lib/linux/poller.ts";
 import { type IssueSink, issueText } from "../../lib/supervisor/schema.ts";
+import { textOf } from "../command_line/output.ts";
 import { ExitCode } from "./exit_code.ts";
 import { readSwitchConfig, type SwitchConfig } from "./switch_config.ts";
 
@@ -220,9 +221,9 @@ function readConfigFile(path: string): string {
       }`,
     );
   }
-  return new TextDecoder("utf-8", { fatal: true }).decode(
-    Deno.readFileSync(path),
-  );
+  const text = textOf(Deno.readFileSync(path));
+  if (text === undefined) throw new Error("expected text in UTF-8");
+  return text;
 }
 
 function print(text: string): void {

@@ -150,3 +150,19 @@ function patternOf(part: string): RegExp {
     );
   }
 }
+
+/**
+ * Refuses a file that several VMs would write one over the other.
+ *
+ * @param file As the command line has it; - for standard output.
+ * @param vmCount How many VMs there are.
+ * @throws {CommandError} If it does not stand for one file a VM.
+ */
+export function requireFileForEach(file: string, vmCount: number): void {
+  if (vmCount < 2 || file.includes("%s")) return;
+  throw usageError(
+    `FILE is ${
+      quote(file)
+    } for ${vmCount} VMs, expected %s in it, which stands for a VM's label`,
+  );
+}

@@ -292,7 +292,7 @@ export class HostClient implements AsyncDisposable {
    * @param name The service.
    */
   async startService(name: string): Promise<void> {
-    await this.#channel.command(CommandCode.SERVICE_START, utf8(name));
+    await this.#about(CommandCode.SERVICE_START, name, utf8(name));
   }
 
   /**
@@ -301,7 +301,7 @@ export class HostClient implements AsyncDisposable {
    * @param name The service.
    */
   async stopService(name: string): Promise<void> {
-    await this.#channel.command(CommandCode.SERVICE_STOP, utf8(name));
+    await this.#about(CommandCode.SERVICE_STOP, name, utf8(name));
   }
 
   /**
@@ -310,7 +310,7 @@ export class HostClient implements AsyncDisposable {
    * @param name The service.
    */
   async restartService(name: string): Promise<void> {
-    await this.#channel.command(CommandCode.SERVICE_RESTART, utf8(name));
+    await this.#about(CommandCode.SERVICE_RESTART, name, utf8(name));
   }
 
   /**
@@ -350,7 +350,7 @@ export class HostClient implements AsyncDisposable {
    */
   async serviceStatus(name: string): Promise<ServiceStatusRecord> {
     const { SERVICE_STATUS } = CommandCode;
-    const result = await this.#channel.command(SERVICE_STATUS, utf8(name));
+    const result = await this.#about(SERVICE_STATUS, name, utf8(name));
     return judged("SERVICE_STATUS", () => decodeServiceStatus(result));
   }
 
@@ -523,7 +523,7 @@ export class HostClient implements AsyncDisposable {
     const piece = async (offset: number) => {
       const length = DATA_PRODUCT_PIECE_MAX_BYTES;
       const wanted = encodeDataProductRequest({ offset, length, name });
-      const result = await this.#channel.command(DP_READ, wanted);
+      const result = await this.#about(DP_READ, name, wanted);
       return judged("DP_READ", () => decodeDataProductPiece(result));
     };
     const first = await piece(0);
@@ -801,6 +801,24 @@ export class HostClient implements AsyncDisposable {
    */
   frames(): BoundedStream<Frame> {
     return this.#channel.subscribe(Object.values(FrameType), (frame) => frame);
+  }
+
+  /** Sends a command about something, and names it in what the VM refuses it with. */
+  async #about(
+    command: number,
+    subject: string,
+    argumentBytes: Uint8Array,
+  ): Promise<Uint8Array> {
+    try {
+      return await this.#channel.command(command, argumentBytes);
+    } catch (error) {
+      if (!(error instanceof HostClientError) || error.status === null) {
+        throw error;
+      }
+      const { kind, status, message } = error;
+      const named = message.replace(": ", ` ${JSON.stringify(subject)}: `);
+      throw new HostClientError(kind, named, { status, cause: error });
+    }
   }
 
   /** Reads a list that may be longer than one answer: piece after piece. */

@@ -381,6 +381,40 @@ Deno.test("spaceosctl dp lists and gets data products", async () => {
       ...socket,
     ]);
     assertEquals(nowhere.code, 3);
+    assertEquals(
+      nowhere.stderr,
+      `spaceosctl: ${folder}/none/x can't be written: No such file or directory\n`,
+    );
+    await Deno.symlink(vm.path, `${folder}/vm-b.sock`);
+    const both = [...socket, "--socket", `${folder}/vm-b.sock`];
+    for (
+      const words of [
+        ["dp", "get", "image", `${folder}/x`],
+        ["dp", "get", "image"],
+        ["boot-chart", "--svg", `${folder}/x`],
+      ]
+    ) {
+      const over = await runCtl([...words, ...both]);
+      assertEquals(over.code, 64, over.stderr);
+      assertStringIncludes(over.stderr, "for 2 VMs, expected %s in it");
+    }
+    const each = await runCtl([
+      "dp",
+      "get",
+      "image",
+      `${folder}/%s.x`,
+      ...both,
+    ]);
+    assertEquals(each.code, 0, each.stderr);
+    for (const name of ["vm-a.x", "vm-b.x"]) {
+      assertEquals(Deno.readFileSync(`${folder}/${name}`), data);
+    }
+    assertEquals(
+      (await runCtl(["dp", "get", "image", "", ...socket])).code,
+      64,
+    );
+    const mixed = await runCtl(["boot-chart", "--svg=-", "--json", ...socket]);
+    assertEquals([mixed.code, mixed.stdout], [64, ""]);
     vm.products[0]?.data.fill(1);
     const damaged = await runCtl(["dp", "get", "image", ...socket]);
     assertEquals([damaged.code, damaged.bytes.length], [2, 0]);

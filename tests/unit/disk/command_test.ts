@@ -85,6 +85,8 @@ Deno.test("spaceos-disk says in one line what it does not understand and ends wi
       ["param", "set", "a", id, "x"],
       `parameter ${id} is reserved, expected a number below 0xFFFF0000 or one of: boot-count`,
     ]),
+    [["check", ""], "TARGET is empty, expected a file or a block device"],
+    [["param", "get", "a", "1", "--raw", "--json"], "expected --raw or --json"],
     [["param", "set", "a", "1"], "expected exactly one value"],
     [["param", "set", "a", "1", "x", "--u32", "1"], "expected exactly one"],
     [["format", "a", "--size", "1000"], "--size is 1000, expected a multiple"],
@@ -192,6 +194,10 @@ Deno.test("a target that is not there, no disk, or too small is named and ends w
   await withFolder(async (folder) => {
     const small = `${folder}/small`;
     await Deno.writeFile(small, new Uint8Array(35 * 512));
+    const [empty, huge] = [`${folder}/empty`, `${folder}/huge`];
+    await Deno.writeFile(empty, new Uint8Array());
+    await Deno.writeFile(huge, new Uint8Array());
+    await Deno.truncate(huge, 5 * 2 ** 40);
     const cases: [string[], string][] = [
       [["check", `${folder}/none`], `${folder}/none is not there`],
       [["format", `${folder}/none`], `${folder}/none is not there`],
@@ -199,6 +205,8 @@ Deno.test("a target that is not there, no disk, or too small is named and ends w
       [["check", "/dev/null"], "/dev/null is a character device, expected"],
       [["format", small], "EINVAL: the device has 35 blocks of"],
       [["check", small, "--partition", "1"], `${small} has no usable GPT`],
+      [["inspect", empty], `EINVAL: ${empty} has 0 bytes, expected at least`],
+      [["format", huge], `${huge} has 10737418240 blocks, a volume at most`],
     ];
     for (const [args, message] of cases) {
       const { code, stderr } = await runDisk(args);
@@ -213,8 +221,12 @@ Deno.test("a target that is not there, no disk, or too small is named and ends w
     ]);
     assertEquals(made.code, 3);
     assertStringIncludes(made.stderr, "EFBIG");
-    const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
-    assertEquals(left, ["small"], "a failed format leaves no file of its own");
+    const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assertEquals(
+      left,
+      ["empty", "huge", "small"],
+      "a failed format leaves no file of its own",
+    );
   });
 });
 
@@ -312,9 +324,9 @@ Deno.test("param set, get and list keep values of every kind, exactly", async ()
       ["4294967295", "0x00ff\n"],
       ["6", "--dashes\n"],
       ["7", "(empty)\n"],
-      ["health-interval", "0x000001f4\n"],
-      ["0xFFFF0013", "0x00\n"],
-      ["failed-boots", "0x00000000\n"],
+      ["health-interval", "500 ms\n"],
+      ["0xFFFF0013", "0 debug\n"],
+      ["failed-boots", "0 boots\n"],
     ];
     for (const [id, text] of gets) {
       assertEquals((await runDisk(["param", "get", path, id])).stdout, text);
@@ -334,11 +346,25 @@ Deno.test("param set, get and list keep values of every kind, exactly", async ()
       [1, 2, 3, 5, 6, 7, 0xFFFF0002, 0xFFFF0010, 0xFFFF0013, 0xFFFFFFFF],
     );
     assertEquals(list[1], {
+      name: null,
       parameterId: 2,
       generation: 1,
       value: "01020304",
+      number: null,
       text: "\x01\x02\x03\x04",
     });
+    assertEquals(list[7], {
+      name: "health-interval",
+      parameterId: 0xFFFF0010,
+      generation: 1,
+      value: "000001f4",
+      number: 500,
+      text: null,
+    });
+    assertMatch(
+      (await runDisk(["param", "list", path])).stdout,
+      /^log-level +0xFFFF0013 +1 +1 +0 debug$/m,
+    );
     const missing = await runDisk(["param", "get", path, "99"]);
     assertEquals(
       [missing.code, missing.stderr],
@@ -652,6 +678,33 @@ Deno.test("a reader of the pipe that goes away is no error", async () => {
   });
 });
 
+Deno.test("format looks for data where the volume is to be, and not behind it", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/disk`;
+    await Deno.writeFile(path, new Uint8Array());
+    // Looking at all of it would take for ever.
+    await Deno.truncate(path, 2 ** 40);
+    using file = await Deno.open(path, { write: true });
+    const mark = async (offset: number): Promise<void> => {
+      await file.seek(offset, Deno.SeekMode.Start);
+      await file.write(Uint8Array.of(1));
+    };
+    await mark(3 * 2 ** 20);
+    const format = (...more: string[]) =>
+      runDisk(["format", path, "--size", "2M", ...more]);
+    assertEquals((await format()).code, 0);
+    await mark(2 ** 21 - 1);
+    await mark(0);
+    const refused = await format();
+    assertEquals(refused.code, 5);
+    assertStringIncludes(refused.stderr, "holds data (first at byte 0)");
+    assertEquals((await format("--force")).code, 0);
+    const whole = await runDisk(["format", path]);
+    assertEquals(whole.code, 5);
+    assertStringIncludes(whole.stderr, "holds a spaceos volume");
+  });
+});
+
 Deno.test("dp get leaves the old file, or none, when the new one has no room", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/v.img`;
@@ -680,6 +733,14 @@ Deno.test("dp get leaves the old file, or none, when the new one has no room", a
     assertEquals(files(), ["link", "old"]);
     const { size, mode } = await Deno.lstat(`${folder}/out/old`);
     assertEquals([size, (mode ?? 0) & 0o777], [500_000, 0o640]);
+    const before = await Deno.readFile(path);
+    await Deno.link(path, `${folder}/other-name`);
+    for (const file of [path, `${folder}/other-name`]) {
+      const itself = await runDisk(["dp", "get", path, "p", file]);
+      assertEquals(itself.code, 5);
+      assertStringIncludes(itself.stderr, `${file} is the volume itself`);
+    }
+    assertEquals(await Deno.readFile(path), before);
     const refused = await runDisk(["dp", "get", path, "p", `${folder}/out`]);
     assertEquals(refused.code, 3);
     assertStringIncludes(refused.stderr, "/out can't be written: ");

@@ -205,7 +205,7 @@ Deno.test("HostClient turns what the VM refuses into one error", async () => {
     const missing = await assertFails(
       client.serviceStatus("nobody"),
       "status",
-      "SERVICE_STATUS: ENOENT, there is no such thing",
+      'SERVICE_STATUS "nobody": ENOENT, there is no such thing',
     );
     assertEquals(missing.status, CommandStatus.ENOENT);
     await assertFails(client.command(99), "status", "command 99: ENOSYS");
@@ -434,7 +434,16 @@ Deno.test("HostClient judges a data product by its length and its CRC", async ()
       "limit",
       "40000 bytes, expected at most 1000",
     );
-    await assertFails(client.readDataProduct("nothing"), "status", "ENOENT");
+    await assertFails(
+      client.readDataProduct("nothing"),
+      "status",
+      'DP_READ "nothing": ENOENT, there is no such thing',
+    );
+    await assertFails(
+      client.startService("no: such"),
+      "status",
+      'SERVICE_START "no: such": ENOENT, there is no such thing',
+    );
     const piece = (offset: number, length: number, dataLength = 40_000) => ({
       result: encodeDataProductPiece({
         dataLength,
