@@ -1,6 +1,7 @@
 /**
  * The frames that wait for the host: three lanes of fixed size, taken in the
- * order in which they came. Pure; imports nothing.
+ * order in which they came. A frame is copied in and copied out, so that none
+ * needs memory of its own. Pure; imports the size of a frame.
  *
  * | lane | holds | when it is full |
  * |---|---|---|
@@ -10,6 +11,7 @@
  *
  * @module
  */
+import { FRAME_SIZE_BYTES } from "../wire/frame.ts";
 
 /** What a frame is worth. */
 export type FrameLane = "answer" | "error" | "telemetry";
@@ -21,52 +23,65 @@ export const LANE_CAPACITY_FRAMES: Readonly<Record<FrameLane, number>> = {
   telemetry: 256,
 };
 
-/** A frame that waits. */
-export interface QueuedFrame {
+/** A frame that was taken and not sent. */
+export interface UnsentFrame {
   /** 256 bytes. */
   readonly frame: Uint8Array;
   /** Its lane. */
   readonly lane: FrameLane;
-  /** Its number: lower ones go first. */
-  readonly order: number;
 }
 
-/** A first-in-first-out list over a fixed array. */
+/** A first-in-first-out list of frames in one piece of memory. */
 class Ring {
-  readonly #slots: (QueuedFrame | undefined)[];
+  readonly #capacity: number;
+  readonly #bytes: Uint8Array;
+  /** The number of each frame: lower ones go first. */
+  readonly #orders: number[];
   #first = 0;
   length = 0;
 
   constructor(capacity: number) {
-    this.#slots = new Array(capacity).fill(undefined);
+    this.#capacity = capacity;
+    this.#bytes = new Uint8Array(capacity * FRAME_SIZE_BYTES);
+    this.#orders = new Array(capacity).fill(0);
   }
 
   get isFull(): boolean {
-    return this.length === this.#slots.length;
+    return this.length === this.#capacity;
   }
 
-  peek(): QueuedFrame | undefined {
-    return this.length === 0 ? undefined : this.#slots[this.#first];
+  /** The number of the first frame; Infinity when there is none. */
+  get firstOrder(): number {
+    return this.length === 0 ? Infinity : this.#orders[this.#first] ?? Infinity;
   }
 
-  push(queued: QueuedFrame): void {
-    this.#slots[(this.#first + this.length) % this.#slots.length] = queued;
+  push(frame: Uint8Array, order: number): void {
+    this.#put((this.#first + this.length) % this.#capacity, frame, order);
     this.length++;
   }
 
-  unshift(queued: QueuedFrame): void {
-    this.#first = (this.#first + this.#slots.length - 1) % this.#slots.length;
-    this.#slots[this.#first] = queued;
+  unshift(frame: Uint8Array, order: number): void {
+    this.#first = (this.#first + this.#capacity - 1) % this.#capacity;
+    this.#put(this.#first, frame, order);
     this.length++;
   }
 
-  shift(): QueuedFrame | undefined {
-    const queued = this.peek();
-    if (queued === undefined) return undefined;
-    this.#slots[this.#first] = undefined;
-    this.#first = (this.#first + 1) % this.#slots.length;
-    this.length--;
-    return queued;
+  #put(slot: number, frame: Uint8Array, order: number): void {
+    this.#bytes.set(frame, slot * FRAME_SIZE_BYTES);
+    this.#orders[slot] = order;
+  }
+
+  /** Copies the first frame out. */
+  shiftInto(target: Uint8Array, offset: number): void {
+    const at = this.#first * FRAME_SIZE_BYTES;
+    target.set(this.#bytes.subarray(at, at + FRAME_SIZE_BYTES), offset);
+    this.drop(1);
+  }
+
+  /** Forgets so many from the front. */
+  drop(count: number): void {
+    this.#first = (this.#first + count) % this.#capacity;
+    this.length -= count;
   }
 }
 
@@ -82,8 +97,9 @@ class Ring {
  * for (let value = 0; value <= LANE_CAPACITY_FRAMES.telemetry; value++) {
  *   queue.push(new Uint8Array(256).fill(value), "telemetry");
  * }
+ * const frame = new Uint8Array(256);
  * assertEquals(queue.droppedFrames, 1);
- * assertEquals(queue.shift()?.frame[0], 1);
+ * assertEquals([queue.shiftInto(frame, 0), frame[0]], ["telemetry", 1]);
  * ```
  */
 export class FrameQueue {
@@ -93,6 +109,8 @@ export class FrameQueue {
     telemetry: new Ring(LANE_CAPACITY_FRAMES.telemetry),
   };
   #nextOrder = 0;
+  /** Below it are the numbers of frames that were taken back. */
+  #lowestOrder = 0;
   #droppedFrames = 0;
 
   /** Frames that found no room, made room for others, or lost their reader. */
@@ -113,37 +131,49 @@ export class FrameQueue {
   /**
    * Adds a frame.
    *
-   * @param frame 256 bytes; must not be changed afterwards.
+   * @param frame 256 bytes; they are copied.
    * @param lane What it is worth.
    * @returns Whether it was taken.
+   * @throws {RangeError} If it is of another size.
    */
   push(frame: Uint8Array, lane: FrameLane): boolean {
+    if (frame.length !== FRAME_SIZE_BYTES) {
+      throw new RangeError(
+        `a frame of ${frame.length} bytes, expected ${FRAME_SIZE_BYTES}`,
+      );
+    }
     const ring = this.#lanes[lane];
     if (ring.isFull) {
       this.#droppedFrames++;
       if (lane !== "telemetry") return false;
-      ring.shift();
+      ring.drop(1);
     }
-    ring.push({ frame, lane, order: this.#nextOrder++ });
+    ring.push(frame, this.#nextOrder++);
     return true;
   }
 
   /**
    * Takes the frame that came first.
    *
-   * @returns The frame, or undefined when none waits.
+   * @param target Where it is copied to.
+   * @param offset Where in it, in bytes; there are 256 bytes from there on.
+   * @returns Its lane, or null when none waits.
    */
-  shift(): QueuedFrame | undefined {
-    let best: Ring | undefined;
-    let bestOrder = Infinity;
-    for (const ring of Object.values(this.#lanes)) {
-      const order = ring.peek()?.order ?? Infinity;
-      if (order < bestOrder) {
-        best = ring;
-        bestOrder = order;
-      }
+  shiftInto(target: Uint8Array, offset: number): FrameLane | null {
+    const { answer, error, telemetry } = this.#lanes;
+    let lane: FrameLane = "answer";
+    let firstOrder = answer.firstOrder;
+    if (error.firstOrder < firstOrder) {
+      lane = "error";
+      firstOrder = error.firstOrder;
     }
-    return best?.shift();
+    if (telemetry.firstOrder < firstOrder) {
+      lane = "telemetry";
+      firstOrder = telemetry.firstOrder;
+    }
+    if (firstOrder === Infinity) return null;
+    this.#lanes[lane].shiftInto(target, offset);
+    return lane;
   }
 
   /**
@@ -151,7 +181,9 @@ export class FrameQueue {
    */
   dropAnswers(): void {
     for (const lane of ["answer", "error"] as const) {
-      while (this.#lanes[lane].shift() !== undefined) this.#droppedFrames++;
+      const ring = this.#lanes[lane];
+      this.#droppedFrames += ring.length;
+      ring.drop(ring.length);
     }
   }
 
@@ -161,11 +193,12 @@ export class FrameQueue {
    *
    * @param taken The frames, in the order in which they were taken.
    */
-  restore(taken: readonly QueuedFrame[]): void {
-    for (const queued of taken.toReversed()) {
+  restore(taken: readonly UnsentFrame[]): void {
+    for (const { frame, lane } of taken.toReversed()) {
       const ring = this.#lanes.telemetry;
-      if (queued.lane === "telemetry" && !ring.isFull) ring.unshift(queued);
-      else this.#droppedFrames++;
+      if (lane === "telemetry" && !ring.isFull) {
+        ring.unshift(frame, --this.#lowestOrder);
+      } else this.#droppedFrames++;
     }
   }
 }

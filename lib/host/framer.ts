@@ -105,7 +105,8 @@ export class Framer {
    * Takes bytes off the stream and calls back for each frame they complete.
    *
    * @param chunk Any number of bytes.
-   * @param onFrame Called with each whole frame; the array is the callee's own.
+   * @param onFrame Called with each whole frame: a view of the chunk or of the
+   * framer's own memory, which is good for the time of the call only.
    *
    * @example
    * ```ts
@@ -121,6 +122,12 @@ export class Framer {
   push(chunk: Uint8Array, onFrame: (frame: Uint8Array) => void): void {
     let offset = 0;
     while (offset < chunk.length) {
+      const end = offset + FRAME_SIZE_BYTES;
+      if (this.#filledBytes === 0 && end <= chunk.length) {
+        onFrame(chunk.subarray(offset, end));
+        offset = end;
+        continue;
+      }
       const take = Math.min(
         FRAME_SIZE_BYTES - this.#filledBytes,
         chunk.length - offset,
@@ -133,7 +140,7 @@ export class Framer {
       offset += take;
       if (this.#filledBytes === FRAME_SIZE_BYTES) {
         this.#filledBytes = 0;
-        onFrame(this.#buffer.slice());
+        onFrame(this.#buffer);
       }
     }
   }

@@ -30,7 +30,6 @@ import {
   type FrameLane,
   FrameQueue,
   LANE_CAPACITY_FRAMES,
-  type QueuedFrame,
 } from "./frame_queue.ts";
 import { beginsFrame, Framer, isWholeFrames } from "./framer.ts";
 
@@ -45,6 +44,9 @@ const READ_BUFFER_BYTES = 4096;
 
 /** Frames of one write: each write to a port interrupts the host. */
 const WRITE_BATCH_FRAMES = 16;
+
+/** Answers to the first piece of a turn that do not wait for those to the next. */
+const FEW_FRAMES = WRITE_BATCH_FRAMES / 2;
 
 /** How long a host that takes no ERROR frames waits for its next batch to be read. */
 export const STALL_MS = 100;
@@ -64,7 +66,7 @@ export interface LinkCounters {
 
 /** What a link tells. */
 export interface LinkEvents {
-  /** A whole frame came: 256 bytes. */
+  /** A whole frame came: 256 bytes, good for the time of the call only. */
   readonly onFrame: (frame: Uint8Array) => void;
   /** The host opened its end, or closed it. */
   readonly onConnected: (isConnected: boolean) => void;
@@ -96,6 +98,12 @@ export interface LinkPort {
   write(bytes: Uint8Array): number | null;
   /** Reports each change of what the port can do, beginning with how it is. */
   listen(onPolled: (polled: PollEvents) => void): void;
+  /**
+   * Says whether room to write is of interest, as it is at first. Where it is
+   * not, a change of it need not be reported; where it is again, it is reported
+   * how the port is.
+   */
+  watchRoom(isWatched: boolean): void;
   /** Reports anew what there is to read. */
   rearm(): void;
   /** Lets the port go. */
@@ -104,15 +112,14 @@ export interface LinkPort {
 
 /** A port behind a descriptor with O_NONBLOCK. */
 function descriptorPort(descriptor: number, poller: Poller): LinkPort {
+  const interest = { read: true, edge: true, linger: true } as const;
   return {
     read: (buffer) => read(descriptor, buffer),
     write: (bytes) => write(descriptor, bytes),
     listen: (onPolled) =>
-      poller.add(
-        descriptor,
-        { read: true, write: true, edge: true, linger: true },
-        onPolled,
-      ),
+      poller.add(descriptor, { ...interest, write: true }, onPolled),
+    watchRoom: (isWatched) =>
+      poller.modify(descriptor, { ...interest, write: isWatched }),
     rearm: () => poller.rearm(descriptor),
     close: () => {
       poller.remove(descriptor);
@@ -128,8 +135,8 @@ export class HostLink {
   readonly #framer = new Framer();
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
   readonly #queue = new FrameQueue();
-  /** The frames under way, and how many of their bytes are written. */
-  #batch: QueuedFrame[] = [];
+  /** The lanes of the frames under way, their bytes, and how many are written. */
+  readonly #batchLanes: FrameLane[] = [];
   readonly #batchBytes = new Uint8Array(WRITE_BATCH_FRAMES * FRAME_SIZE_BYTES);
   #writtenBytes = 0;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
@@ -138,6 +145,8 @@ export class HostLink {
   #isLeaving = false;
   #isReceiving = false;
   #isConnected = false;
+  /** Whether the port tells of room to write: each write makes some, later. */
+  #isRoomWatched = true;
   /** The port ended like one that is hung up since the last piece came. */
   #mayHaveLeft = false;
   #isClosed = false;
@@ -222,7 +231,7 @@ export class HostLink {
   /**
    * Sends a frame now, or as soon as the host takes it.
    *
-   * @param frame 256 bytes; must not be changed afterwards.
+   * @param frame 256 bytes; they are copied.
    * @param lane What it is worth.
    * @returns Whether it was taken.
    */
@@ -248,6 +257,14 @@ export class HostLink {
     else this.#connected(true);
     this.#flush();
     this.#takeTurn(polled.hangup);
+    this.#watchRoom(!this.#isConnected || this.#batchLanes.length > 0);
+  }
+
+  /** A host that comes is told as room to write; one that is there need not be. */
+  #watchRoom(isWatched: boolean): void {
+    if (this.#isClosed || isWatched === this.#isRoomWatched) return;
+    this.#isRoomWatched = isWatched;
+    this.#port.watchRoom(isWatched);
   }
 
   /** Reads for a while, answers, and sees to it that the rest is read later. */
@@ -282,8 +299,10 @@ export class HostLink {
     isForced: boolean,
   ): "empty" | "more" | "stalled" {
     for (let bytes = 0; bytes < TURN_BYTES;) {
-      const isFirst = isForced && bytes === 0;
-      if (!hasHungUp && !isFirst && !this.#hasErrorRoom()) return "stalled";
+      const isFirst = bytes === 0;
+      if (!hasHungUp && !(isForced && isFirst) && !this.#hasErrorRoom()) {
+        return "stalled";
+      }
       const count = this.#read();
       if (count === null) return "empty";
       if (count === 0) {
@@ -301,6 +320,9 @@ export class HostLink {
         this.#events.onFrame(frame);
       });
       if (this.#isClosed) return "empty";
+      // Whoever asks one thing after another need not wait until we have found
+      // nothing more; the answers to many leave together.
+      if (isFirst && this.#waiting() < FEW_FRAMES) this.#flush();
     }
     return hasHungUp || this.#hasErrorRoom() ? "more" : "stalled";
   }
@@ -343,8 +365,15 @@ export class HostLink {
     // The host's next life begins with a whole frame, too.
     this.#queue.dropAnswers();
     const sent = Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES);
-    this.#queue.restore(this.#batch.slice(sent));
-    this.#batch = [];
+    const unsent = this.#batchLanes.map((lane, index) => {
+      const at = index * FRAME_SIZE_BYTES;
+      return {
+        lane,
+        frame: this.#batchBytes.subarray(at, at + FRAME_SIZE_BYTES),
+      };
+    });
+    this.#queue.restore(unsent.slice(sent));
+    this.#batchLanes.length = 0;
     this.#writtenBytes = 0;
     this.#connected(false);
   }
@@ -384,20 +413,20 @@ export class HostLink {
 
   /** Takes frames from the queue to be written; says whether there are any. */
   #fill(): boolean {
-    if (this.#batch.length > 0) return true;
-    while (this.#batch.length < WRITE_BATCH_FRAMES) {
-      const queued = this.#queue.shift();
-      if (queued === undefined) break;
-      const at = this.#batch.length * FRAME_SIZE_BYTES;
-      this.#batchBytes.set(queued.frame, at);
-      this.#batch.push(queued);
+    const lanes = this.#batchLanes;
+    if (lanes.length > 0) return true;
+    while (lanes.length < WRITE_BATCH_FRAMES) {
+      const at = lanes.length * FRAME_SIZE_BYTES;
+      const lane = this.#queue.shiftInto(this.#batchBytes, at);
+      if (lane === null) break;
+      lanes.push(lane);
     }
-    return this.#batch.length > 0;
+    return lanes.length > 0;
   }
 
   /** Writes what it can; says whether all of the batch is written. */
   #writeBatch(): boolean {
-    const end = this.#batch.length * FRAME_SIZE_BYTES;
+    const end = this.#batchLanes.length * FRAME_SIZE_BYTES;
     while (this.#writtenBytes < end) {
       const rest = this.#batchBytes.subarray(this.#writtenBytes, end);
       let count: number | null;
@@ -405,16 +434,19 @@ export class HostLink {
         count = this.#port.write(rest);
       } catch {
         // The port is gone or the host left: its hang-up is reported.
-        return false;
+        count = null;
       }
       // The port takes no more: it says when it does.
-      if (count === null || count === 0) return false;
+      if (count === null || count === 0) {
+        this.#watchRoom(true);
+        return false;
+      }
       const before = Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES);
       this.#writtenBytes += count;
       this.#framesOut += Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES) -
         before;
     }
-    this.#batch = [];
+    this.#batchLanes.length = 0;
     this.#writtenBytes = 0;
     return true;
   }

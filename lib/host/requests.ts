@@ -5,11 +5,20 @@
  * @module
  */
 import { encodeFrameFault, type FrameFault } from "../wire/error_frame.ts";
-import { Apid, encodeFrame, type Frame, FrameType } from "../wire/frame.ts";
+import {
+  Apid,
+  encodeFrame,
+  type Frame,
+  FRAME_PAYLOAD_MAX_BYTES,
+  FRAME_SIZE_BYTES,
+  frameLayout,
+  FrameType,
+} from "../wire/frame.ts";
 import { RESULT_MAX_BYTES } from "../wire/result_list.ts";
 import {
   decodeTelecommand,
   encodeAnswer,
+  encodeWholeAnswer,
   PAGE_MAX_BYTES,
   PAGED_COMMANDS,
 } from "../wire/telecommand.ts";
@@ -29,7 +38,8 @@ export interface HostRequest {
  * Reads what a TC frame asks for.
  *
  * @param payload The frame's payload.
- * @returns The request; one that can't be carried out is `refused`.
+ * @returns The request; one that can't be carried out is `refused`. The bytes
+ * of a PING are a view of the payload, good for as long as that is.
  * @throws {WireError} If the payload has no command and sequence, so that it
  * can't even be answered.
  *
@@ -67,8 +77,61 @@ export function answerLimitFrames(command: number): number {
   return Math.ceil(RESULT_MAX_BYTES / PAGE_MAX_BYTES);
 }
 
+/** The frame at hand of {@linkcode writeAnswer}. */
+const answerFrame = new Uint8Array(FRAME_SIZE_BYTES);
+const PAYLOAD_OFFSET = FRAME_SIZE_BYTES - FRAME_PAYLOAD_MAX_BYTES;
+
 /**
- * The frames that answer a request.
+ * Makes the frames that answer a request, one after another in the same memory.
+ *
+ * @param request The request.
+ * @param status From `CommandStatus`.
+ * @param result What the command gives back.
+ * @param send Takes each frame: 256 bytes, which are good for the time of the
+ * call only.
+ * @throws {WireError} For a result that is longer than the command's can be;
+ * nothing was sent then.
+ *
+ * @example
+ * ```ts
+ * import { readRequest, writeAnswer } from "./requests.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const request = readRequest(Uint8Array.of(0, 1, 0, 7, 42));
+ * const sent: Uint8Array[] = [];
+ * const result = Uint8Array.of(42);
+ * writeAnswer(request, 0, result, (frame) => sent.push(frame.slice(8, 15)));
+ * assertEquals([...sent[0] ?? []], [0x80, 1, 0, 7, 0, 0, 42]);
+ * ```
+ */
+export function writeAnswer(
+  request: HostRequest,
+  status: number,
+  result: Uint8Array,
+  send: (frame: Uint8Array) => void,
+): void {
+  const { command, sequence } = request;
+  const answer = { command, sequence, status, result };
+  if (PAGED_COMMANDS.has(command)) {
+    for (const payload of encodeAnswer(answer)) {
+      send(answerFrameWith(payload));
+    }
+    return;
+  }
+  const length = encodeWholeAnswer(answer, answerFrame, PAYLOAD_OFFSET);
+  const end = PAYLOAD_OFFSET + length;
+  send(answerFrameWith(answerFrame.subarray(PAYLOAD_OFFSET, end)));
+}
+
+function answerFrameWith(payload: Uint8Array): Uint8Array {
+  const { INIT: apid, HOST: destinationApid } = Apid;
+  const frame = { type: FrameType.TM, apid, destinationApid, payload };
+  frameLayout.encodeInto(frame, answerFrame);
+  return answerFrame;
+}
+
+/**
+ * The frames that answer a request, each in memory of its own.
  *
  * @param request The request.
  * @param status From `CommandStatus`.
@@ -90,9 +153,9 @@ export function answerFrames(
   status: number,
   result: Uint8Array = new Uint8Array(),
 ): Uint8Array[] {
-  const { command, sequence } = request;
-  const payloads = encodeAnswer({ command, sequence, status, result });
-  return payloads.map((payload) => frameToHost(FrameType.TM, payload));
+  const frames: Uint8Array[] = [];
+  writeAnswer(request, status, result, (frame) => frames.push(frame.slice()));
+  return frames;
 }
 
 /**

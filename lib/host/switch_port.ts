@@ -43,11 +43,9 @@ export interface SwitchPortCounters {
   readonly framesCut: number;
 }
 
-/** A queue whose front is found without moving the rest. */
+/** A first-in-first-out list of frames in one piece of memory. */
 class Lane {
-  readonly #frames: (Uint8Array | undefined)[] = new Array(
-    LANE_CAPACITY_FRAMES,
-  );
+  readonly #bytes = new Uint8Array(LANE_CAPACITY_FRAMES * FRAME_SIZE_BYTES);
   #first = 0;
   #count = 0;
   /** Whether it has held its sender up for too long, and has no room yet. */
@@ -57,26 +55,35 @@ class Lane {
     return this.#count;
   }
 
+  /** Copies a frame in, if there is room. */
   push(frame: Uint8Array): boolean {
     if (this.#count === LANE_CAPACITY_FRAMES) return false;
-    this.#frames[(this.#first + this.#count) % LANE_CAPACITY_FRAMES] = frame;
+    const slot = (this.#first + this.#count) % LANE_CAPACITY_FRAMES;
+    this.#bytes.set(frame, slot * FRAME_SIZE_BYTES);
     this.#count++;
     return true;
   }
 
-  shift(): Uint8Array | undefined {
-    if (this.#count === 0) return undefined;
-    const frame = this.#frames[this.#first];
-    this.#frames[this.#first] = undefined;
-    this.#first = (this.#first + 1) % LANE_CAPACITY_FRAMES;
-    this.#count--;
-    return frame;
+  /** Copies up to so many of the first frames out; returns how many. */
+  shiftInto(target: Uint8Array, offset: number, most: number): number {
+    // Those up to the end of the memory lie side by side.
+    const count = Math.min(
+      most,
+      this.#count,
+      LANE_CAPACITY_FRAMES - this.#first,
+    );
+    const start = this.#first * FRAME_SIZE_BYTES;
+    const end = start + count * FRAME_SIZE_BYTES;
+    target.set(this.#bytes.subarray(start, end), offset);
+    this.#first = (this.#first + count) % LANE_CAPACITY_FRAMES;
+    this.#count -= count;
+    return count;
   }
 }
 
 /** What a place tells. */
 export interface SwitchPortEvents {
-  /** A whole frame came: 256 bytes, the callee's own. */
+  /** A whole frame came: 256 bytes, good for the time of the call only. */
   readonly onFrame: (frame: Uint8Array) => void;
   /** The lane of a sender has room again, or is gone. */
   readonly onRoom: (from: string) => void;
@@ -200,7 +207,7 @@ export class SwitchPort {
    * Lets a frame wait for this party. {@linkcode SwitchPort.flush} sends it.
    *
    * @param from The sender, whose lane it waits in.
-   * @param frame 256 bytes; must not be changed afterwards.
+   * @param frame 256 bytes; they are copied.
    * @returns Whether there was room.
    */
   push(from: string, frame: Uint8Array): boolean {
@@ -275,7 +282,7 @@ export class SwitchPort {
     return "more";
   }
 
-  /** Takes frames off the lanes, one of each in turn. */
+  /** Takes frames off the lanes, one of each in turn; all at once off a single one. */
   #fillOutput(): void {
     this.#outputStart = 0;
     this.#outputEnd = 0;
@@ -284,11 +291,13 @@ export class SwitchPort {
       const from = this.#turns.shift();
       if (from === undefined) break;
       const lane = this.#lanes.get(from);
-      const frame = lane?.shift();
-      if (lane === undefined || frame === undefined) continue;
-      this.#output.set(frame, this.#outputEnd);
-      this.#outputEnd += FRAME_SIZE_BYTES;
-      if (lane.length === LANE_LOW_FRAMES) {
+      if (lane === undefined) continue;
+      const before = lane.length;
+      const roomBytes = this.#output.length - this.#outputEnd;
+      const most = this.#turns.length > 0 ? 1 : roomBytes / FRAME_SIZE_BYTES;
+      const count = lane.shiftInto(this.#output, this.#outputEnd, most);
+      this.#outputEnd += count * FRAME_SIZE_BYTES;
+      if (before > LANE_LOW_FRAMES && lane.length <= LANE_LOW_FRAMES) {
         lane.isOverrun = false;
         roomy.push(from);
       }

@@ -14,12 +14,12 @@ import type { FrameLane } from "../host/frame_queue.ts";
 import type { HostLink, LinkCounters, LinkEvents } from "../host/link.ts";
 import { HOST_PORT_NAME } from "../host/ports.ts";
 import {
-  answerFrames,
   answerLimitFrames,
   errorFrame,
   frameToHost,
   type HostRequest,
   readRequest,
+  writeAnswer,
 } from "../host/requests.ts";
 import { FrameErrorCode } from "../wire/error_frame.ts";
 import { Apid, type Frame, FrameType, receiveFrame } from "../wire/frame.ts";
@@ -60,6 +60,8 @@ const DEFERRED_COMMANDS: ReadonlySet<number> = new Set([
   CommandCode.DP_READ,
 ]);
 
+const NO_BYTES = new Uint8Array();
+
 /** Lines of the log leave this much room for events and HEALTH. */
 const LOG_ROOM_FRAMES = 128;
 
@@ -96,6 +98,10 @@ interface Following {
 /** The host, whether it is there or not. */
 export class HostSession {
   readonly #parts: HostSessionParts;
+  /** The request that is being asked at the moment: most are answered at once. */
+  #asking: HostRequest | null = null;
+  #askingTicket: Ticket | null = null;
+  /** Those that are answered later. */
   readonly #tickets = new Map<HostRequest, Ticket>();
   #link: HostLink | null = null;
   #following: Following | null = null;
@@ -167,10 +173,40 @@ export class HostSession {
    * @param result What the command gives back.
    */
   answer(request: HostRequest, status: number, result?: Uint8Array): void {
-    const ticket = this.#tickets.get(request);
-    if (ticket === undefined) return;
+    const ticket = this.#takeTicket(request);
+    if (ticket === null || !this.#give(ticket)) return;
+    writeAnswer(
+      request,
+      status,
+      result ?? NO_BYTES,
+      (frame) => this.#sendTo("answer", frame),
+    );
+  }
+
+  /** The room that is kept for a request's answer, once; null if it has been given. */
+  #takeTicket(request: HostRequest): Ticket | null {
+    if (request === this.#asking) {
+      const ticket = this.#askingTicket;
+      this.#askingTicket = null;
+      return ticket;
+    }
+    const ticket = this.#tickets.get(request) ?? null;
     this.#tickets.delete(request);
-    this.#settle(ticket, answerFrames(request, status, result));
+    return ticket;
+  }
+
+  /** Has a request carried out, for whose answer room is kept. */
+  #ask(request: HostRequest, ticket: Ticket): void {
+    this.#asking = request;
+    this.#askingTicket = ticket;
+    try {
+      this.#parts.onRequest(request);
+    } finally {
+      const left = this.#askingTicket;
+      this.#asking = null;
+      this.#askingTicket = null;
+      if (left !== null) this.#tickets.set(request, left);
+    }
   }
 
   /**
@@ -274,18 +310,19 @@ export class HostSession {
 
   /** Takes a frame of the host; throws when its payload is not what its type says. */
   #take(frame: Frame): void {
-    const { parameters, onRequest } = this.#parts;
+    const { parameters } = this.#parts;
     switch (frame.type) {
       case FrameType.TC: {
         const request = readRequest(frame.payload);
         const { command } = request;
-        const ticket = this.#keep(frame, answerLimitFrames(command), {
-          isUrgent: hostCommand(command)?.isUrgent ?? false,
-          isDeferred: DEFERRED_COMMANDS.has(command),
-        });
+        const ticket = this.#keep(
+          frame,
+          answerLimitFrames(command),
+          hostCommand(command)?.isUrgent ?? false,
+          DEFERRED_COMMANDS.has(command),
+        );
         if (ticket === null) return;
-        this.#tickets.set(request, ticket);
-        return onRequest(request);
+        return this.#ask(request, ticket);
       }
       case FrameType.PRM_GET: {
         const id = decodeParameterGet(frame.payload);
@@ -303,7 +340,8 @@ export class HostSession {
           set.parameterId === StagingId.COMMIT
             ? ALL_PARAMETERS_FRAMES
             : PARAMETER_FRAMES,
-          { isDeferred: true },
+          false,
+          true,
         );
         if (ticket === null) return;
         return void parameters.set(set).then((answers) =>
@@ -319,14 +357,16 @@ export class HostSession {
     const frames = encodeParameterResponses(answers).map((payload) =>
       frameToHost(FrameType.PRM_RSP, payload)
     );
-    this.#settle(ticket, frames);
+    if (!this.#give(ticket)) return;
+    for (const frame of frames) this.#sendTo("answer", frame);
   }
 
   /** Keeps room for an answer, or says HOST_BUSY. */
   #keep(
     frame: Frame,
     frames: number,
-    { isUrgent = false, isDeferred = false } = {},
+    isUrgent = false,
+    isDeferred = false,
   ): Ticket | null {
     const room = (this.#link?.room("answer") ?? 0) - this.#keptFrames;
     // What is not deferred gives its room back before the next frame is read.
@@ -339,12 +379,12 @@ export class HostSession {
     return { connection: this.#connection, frames };
   }
 
-  /** Gives an answer for which room is kept. */
-  #settle(ticket: Ticket, frames: readonly Uint8Array[]): void {
+  /** Gives the room for an answer back, to be filled; false when it is owed to nobody any more. */
+  #give(ticket: Ticket): boolean {
     // It may be another host by now.
-    if (ticket.connection !== this.#connection) return;
+    if (ticket.connection !== this.#connection) return false;
     this.#keptFrames -= ticket.frames;
-    for (const frame of frames) this.#sendTo("answer", frame);
+    return true;
   }
 
   #refuse(frame: Frame, code: FrameErrorCode): void {

@@ -90,6 +90,8 @@ export class Shell {
   #isDraining = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerMs = Infinity;
+  /** The state that the timer was set by. */
+  #timedState: InitState | null = null;
   #childExits = 0;
   #orphanExits = 0;
   #watchdogPets = 0;
@@ -545,6 +547,8 @@ export class Shell {
   }
 
   #armTimer(): void {
+    if (this.#state === this.#timedState) return;
+    this.#timedState = this.#state;
     const dueMs = initDeadlineMs(this.#state) ?? Infinity;
     if (dueMs === this.#timerMs) return;
     clearTimeout(this.#timer);
@@ -556,6 +560,7 @@ export class Shell {
     );
     this.#timer = setTimeout(() => {
       this.#timerMs = Infinity;
+      this.#timedState = null;
       this.#dispatch({ kind: "time" });
     }, delayMs);
   }

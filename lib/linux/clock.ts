@@ -12,13 +12,17 @@ import { check, libc } from "./libc.ts";
 const CLOCK_REALTIME = 0;
 const CLOCK_BOOTTIME = 7;
 
-/** One `struct timespec`: seconds and nanoseconds, 8 bytes each. */
-const timespec = new BigInt64Array(new ArrayBuffer(16));
+/**
+ * One `struct timespec`: seconds and nanoseconds, 8 bytes each, little-endian.
+ * Read in halves, since each `bigint` would be an object.
+ */
+const timespec = new Uint32Array(4);
 
 /** A clock's time in milliseconds. */
 function gettime(clock: number): number {
   check(libc().clock_gettime(clock, timespec), "clock_gettime");
-  return Number(timespec[0] ?? 0n) * 1e3 + Number(timespec[1] ?? 0n) / 1e6;
+  const seconds = (timespec[1] ?? 0) * 2 ** 32 + (timespec[0] ?? 0);
+  return seconds * 1e3 + (timespec[2] ?? 0) / 1e6;
 }
 
 /**

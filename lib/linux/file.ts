@@ -104,6 +104,15 @@ export function close(descriptor: number): void {
   throw new SystemError({ syscall: "close", errno: number });
 }
 
+/** Sizes as C takes them, by their 256s: each `bigint` made anew is an object. */
+const SIZES = Array.from({ length: 65 }, (_, index) => BigInt(256 * index));
+
+/** A `size_t`. */
+function sizeOf({ length }: Uint8Array): bigint {
+  const known = length % 256 === 0 ? SIZES[length / 256] : undefined;
+  return known ?? BigInt(length);
+}
+
 /** A result of -1 judged: `null` for "would block", `undefined` for "again". */
 function transferFailure(syscall: string): null | undefined {
   const number = errno();
@@ -140,7 +149,7 @@ function transferFailure(syscall: string): null | undefined {
 export function read(descriptor: number, buffer: Uint8Array): number | null {
   for (;;) {
     const count = Number(
-      libc().read(descriptor, bytesOf(buffer), BigInt(buffer.length)),
+      libc().read(descriptor, bytesOf(buffer), sizeOf(buffer)),
     );
     if (count !== -1) return count;
     if (transferFailure("read") === null) return null;
@@ -173,7 +182,7 @@ export function read(descriptor: number, buffer: Uint8Array): number | null {
 export function write(descriptor: number, bytes: Uint8Array): number | null {
   for (;;) {
     const count = Number(
-      libc().write(descriptor, bytesOf(bytes), BigInt(bytes.length)),
+      libc().write(descriptor, bytesOf(bytes), sizeOf(bytes)),
     );
     if (count !== -1) return count;
     if (transferFailure("write") === null) return null;

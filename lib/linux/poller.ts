@@ -42,6 +42,9 @@ const MAXIMUM_EVENTS = 64;
 const PACKED = Deno.build.arch === "x86_64";
 const EVENT_SIZE = PACKED ? 12 : 16;
 const DATA_OFFSET = PACKED ? 4 : 8;
+/** The same in words of 32 bits; both architectures are little-endian. */
+const EVENT_WORDS = EVENT_SIZE / 4;
+const DATA_WORD = DATA_OFFSET / 4;
 
 /** How long one wait in place may be; all else that the program does waits, too. */
 const LINGER_MS = 1;
@@ -140,7 +143,7 @@ export class Poller implements Disposable {
   readonly #wake: number;
   readonly #options: PollerOptions;
   /** The events of the wait under way; the other thread writes here. */
-  readonly #events = new DataView(new ArrayBuffer(EVENT_SIZE * MAXIMUM_EVENTS));
+  readonly #events = new Uint32Array(EVENT_WORDS * MAXIMUM_EVENTS);
   /** By a number that is never used again, so that a late event can't hit a new owner of a descriptor. */
   readonly #entries = new Map<number, Entry>();
   readonly #ids = new Map<number, number>();
@@ -318,9 +321,10 @@ export class Poller implements Disposable {
   }
 
   #dispatch(index: number): void {
-    const offset = index * EVENT_SIZE;
-    const bits = this.#events.getUint32(offset, true);
-    const id = Number(this.#events.getBigUint64(offset + DATA_OFFSET, true));
+    const word = index * EVENT_WORDS;
+    const bits = this.#events[word] ?? 0;
+    const id = (this.#events[word + DATA_WORD] ?? 0) +
+      (this.#events[word + DATA_WORD + 1] ?? 0) * 2 ** 32;
     if (id === WAKE_ID) {
       libc().read(this.#wake, new Uint8Array(8), 8n);
       return;

@@ -14,7 +14,14 @@
 
 import { crc32c } from "./crc32c.ts";
 import { WireError } from "./error.ts";
-import { AFTER, type Field, type Presence } from "./fields.ts";
+import {
+  AFTER,
+  type Field,
+  type Presence,
+  readInteger,
+  type Width,
+  writeInteger,
+} from "./fields.ts";
 import { hexNumber } from "./hex.ts";
 
 /** The rows of a layout, in the order of their bytes. */
@@ -53,14 +60,27 @@ export interface FieldDescription {
   readonly expected: string;
 }
 
+/** A row of the table, with what each record asks of it worked out beforehand. */
 interface Row {
   readonly key: string;
   readonly name: string;
   readonly offset: number | undefined;
   readonly field: Field<unknown, Presence>;
-  /** The key of the field that holds this one's length. */
-  readonly lengthKey: string | undefined;
-  /** The field whose length this one holds. */
+  readonly sizeBytes: number;
+  /** The bytes of a number that needs no call to be read and written, or 0. */
+  readonly numberWidth: Width | 0;
+  readonly isVariable: boolean;
+  /** Whether it stands in the record. */
+  readonly isShown: boolean;
+  /** Whether an encoder judges what the record has for it. */
+  readonly isGiven: boolean;
+  readonly isOptional: boolean;
+  readonly isCrc: boolean;
+  readonly fallback: unknown;
+  /** The index of the row that holds this one's length, or -1. */
+  readonly lengthIndex: number;
+  /** The key of the field whose length this one holds, and the field. */
+  readonly measuredKey: string | undefined;
   readonly measured: Field<unknown, Presence> | undefined;
 }
 
@@ -101,6 +121,8 @@ export class Layout<out Value extends object, in Input extends object> {
   readonly #rows: readonly Row[];
   readonly #crcRows: readonly Row[];
   readonly #variableRows: readonly Row[];
+  /** The lengths that were met in the record at hand, by the index of their row. */
+  readonly #lengths: number[];
 
   /**
    * Makes a layout from its table. The compiler can't tell the types from here:
@@ -117,6 +139,7 @@ export class Layout<out Value extends object, in Input extends object> {
     this.#rows = makeRows(name, sizeBytes, table);
     this.#crcRows = this.#rows.filter((row) => row.field.role.kind === "crc");
     this.#variableRows = this.#rows.filter((row) => row.field.variable);
+    this.#lengths = this.#rows.map(() => 0);
     this.minimumBytes = this.#rows.reduce(
       (sum, { field }) => sum + (field.variable ? 0 : field.sizeBytes),
       0,
@@ -132,8 +155,9 @@ export class Layout<out Value extends object, in Input extends object> {
    */
   encode(value: Input): Uint8Array<ArrayBuffer> {
     const loose = looseOf(value);
-    const target = new Uint8Array(this.#check(loose));
-    this.#write(loose, target);
+    const length = this.#check(loose);
+    const target = new Uint8Array(length);
+    this.#write(loose, target, 0, length);
     return target;
   }
 
@@ -159,7 +183,7 @@ export class Layout<out Value extends object, in Input extends object> {
         expected: `room for ${length} bytes in an array of ${target.length}`,
       });
     }
-    this.#write(loose, target.subarray(offset, offset + length));
+    this.#write(loose, target, offset, length);
     return length;
   }
 
@@ -209,8 +233,9 @@ export class Layout<out Value extends object, in Input extends object> {
    */
   encodeUnjudged(value: Value): Uint8Array<ArrayBuffer> {
     const loose = looseOf(value);
-    const target = new Uint8Array(this.#lengthOf(loose));
-    this.#write(loose, target, false);
+    const length = this.#lengthOf(loose);
+    const target = new Uint8Array(length);
+    this.#write(loose, target, 0, length, false);
     return target;
   }
 
@@ -278,32 +303,43 @@ export class Layout<out Value extends object, in Input extends object> {
 
   /** Judges a record before it is written; returns the bytes it takes. */
   #check(value: Loose): number {
-    for (const { key, name, field } of this.#rows) {
-      const { role, presence } = field;
-      if (presence === "hidden" || role.kind !== "value") continue;
-      const item = value[key];
-      if (item === undefined && presence === "optional") continue;
-      if (!field.accepts(item)) throw this.#error(name, item, field.expected);
+    for (const row of this.#rows) {
+      if (!row.isGiven) continue;
+      const item = value[row.key];
+      if (item === undefined && row.isOptional) continue;
+      if (!row.field.accepts(item)) {
+        throw this.#error(row.name, item, row.field.expected);
+      }
     }
     return this.#lengthOf(value);
   }
 
-  #write(value: Loose, target: Uint8Array, seal = true): void {
-    const view = viewOf(target);
-    let at = 0;
-    for (const { key, field, measured } of this.#rows) {
-      const { role } = field;
-      if (role.kind === "length") {
-        field.write(view, at, measured?.lengthOf(value[role.of]) ?? 0);
-      } else if (role.kind !== "crc" || !seal) {
-        const given = field.presence === "hidden" ? undefined : value[key];
-        field.write(view, at, given ?? field.fallback ?? 0);
+  /** Writes a record of so many bytes. */
+  #write(
+    value: Loose,
+    target: Uint8Array,
+    offset: number,
+    length: number,
+    seal = true,
+  ): void {
+    let at = offset;
+    for (const row of this.#rows) {
+      const { key, field, measured, measuredKey, numberWidth } = row;
+      let item: unknown = 0;
+      if (measured !== undefined && measuredKey !== undefined) {
+        item = measured.lengthOf(value[measuredKey]);
+      } else if (!row.isCrc || !seal) {
+        item = (row.isShown ? value[key] : undefined) ?? row.fallback ?? 0;
       }
-      at += field.variable ? field.lengthOf(value[key]) : field.sizeBytes;
+      if (numberWidth !== 0) {
+        writeInteger(target, at, numberWidth, Number(item));
+      } else field.write(target, at, item);
+      at += row.isVariable ? field.lengthOf(value[key]) : row.sizeBytes;
     }
-    if (!seal) return;
+    if (!seal || this.#crcRows.length === 0) return;
+    const record = target.subarray(offset, offset + length);
     for (const row of this.#crcRows) {
-      view.setUint32(row.offset ?? 0, computedCrc(row, target));
+      writeInteger(record, row.offset ?? 0, 4, computedCrc(row, record));
     }
   }
 
@@ -312,39 +348,43 @@ export class Layout<out Value extends object, in Input extends object> {
       throw this.#error("length", bytes.length, this.#lengthText());
     }
     if (judge) this.#judgeCrc(bytes);
-    const view = viewOf(bytes);
+    const rows = this.#rows;
+    const lengths = this.#lengths;
     const found: Record<string, unknown> = {};
-    const lengths: Record<string, number> = {};
     let spare = bytes.length - this.minimumBytes;
     let at = 0;
-    for (const row of this.#rows) {
-      const { key, name, field, lengthKey } = row;
-      const room = field.variable ? spare : field.sizeBytes;
-      let length = field.variable ? room : field.sizeBytes;
-      if (lengthKey !== undefined) {
-        const claimed = lengths[key] ?? 0;
-        length = Math.min(claimed, room, field.sizeBytes);
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index];
+      if (row === undefined) break;
+      const { field, sizeBytes, numberWidth, isVariable, lengthIndex } = row;
+      const room = isVariable ? spare : sizeBytes;
+      let length = room;
+      if (lengthIndex >= 0) {
+        const claimed = lengths[lengthIndex] ?? 0;
+        length = Math.min(claimed, room, sizeBytes);
         if (judge && claimed !== length) {
           throw this.#error(
-            this.#row(lengthKey).name,
+            rows[lengthIndex]?.name ?? "",
             claimed,
-            `at most ${Math.min(room, field.sizeBytes)}`,
+            `at most ${Math.min(room, sizeBytes)}`,
           );
         }
       }
-      if (field.variable) spare -= length;
-      const item = field.read(view, at, length);
-      if (field.role.kind === "length") lengths[field.role.of] = Number(item);
+      if (isVariable) spare -= length;
+      const item = numberWidth === 0
+        ? field.read(bytes, at, length)
+        : readInteger(bytes, at, numberWidth);
+      if (row.measured !== undefined) lengths[index] = Number(item);
       if (judge) {
-        if (field.role.kind !== "crc" && !field.accepts(item)) {
-          throw this.#error(name, item, field.expected);
+        if (!row.isCrc && !field.accepts(item)) {
+          throw this.#error(row.name, item, field.expected);
         }
-        if (!field.variable && length < field.sizeBytes) {
-          this.#judgePadding(row, bytes, at + length, at + field.sizeBytes);
+        if (!isVariable && length < sizeBytes) {
+          this.#judgePadding(row, bytes, at + length, at + sizeBytes);
         }
       }
-      if (field.presence !== "hidden") found[key] = item;
-      at += field.variable ? length : field.sizeBytes;
+      if (row.isShown) found[row.key] = item;
+      at += isVariable ? length : sizeBytes;
     }
     if (judge && spare !== 0) {
       throw this.#error("length", bytes.length, `${at} by its fields`);
@@ -368,7 +408,8 @@ export class Layout<out Value extends object, in Input extends object> {
   }
 
   #judgePadding(row: Row, bytes: Uint8Array, from: number, to: number): void {
-    for (let at = from; at < to; at++) {
+    // This finds where, and is left nothing to do where all are zeros.
+    for (let at = skipZeros(bytes, from, to); at < to; at++) {
       if (bytes[at] !== 0) {
         throw this.#error(
           `${row.name} padding at ${hexNumber(at, 1)}`,
@@ -383,12 +424,6 @@ export class Layout<out Value extends object, in Input extends object> {
     return this.minimumBytes === this.sizeBytes
       ? `${this.sizeBytes} bytes`
       : `${this.minimumBytes}..${this.sizeBytes} bytes`;
-  }
-
-  #row(key: string): Row {
-    const row = this.#rows.find((candidate) => candidate.key === key);
-    if (row === undefined) throw new RangeError(`${this.name}: no row ${key}`);
-    return row;
   }
 
   #error(field: string, value: unknown, expected: string): WireError {
@@ -434,15 +469,29 @@ function makeRows(name: string, sizeBytes: number, table: FieldTable): Row[] {
         `${name}: ${key} is at ${field.offset}, expected ${fixed ? at : AFTER}`,
       );
     }
+    const { role, presence } = field;
+    const lengthIndex = rows.findIndex((row) => row.measuredKey === key);
+    if (role.kind === "length" && rows.some((row) => row.key === role.of)) {
+      throw new RangeError(
+        `${name}: ${key} stands behind ${role.of}, expected before what it counts`,
+      );
+    }
     rows.push({
       key,
       name: field.wireName ?? snakeCase(key),
       offset: fixed ? at : undefined,
       field,
-      lengthKey: Object.entries(table).find(([, { role }]) =>
-        role.kind === "length" && role.of === key
-      )?.[0],
-      measured: field.role.kind === "length" ? table[field.role.of] : undefined,
+      sizeBytes: field.sizeBytes,
+      numberWidth: field.numberWidth,
+      isVariable: field.variable,
+      isShown: presence !== "hidden",
+      isGiven: presence !== "hidden" && role.kind === "value",
+      isOptional: presence === "optional",
+      isCrc: role.kind === "crc",
+      fallback: field.fallback,
+      lengthIndex,
+      measuredKey: role.kind === "length" ? role.of : undefined,
+      measured: role.kind === "length" ? table[role.of] : undefined,
     });
     at += field.sizeBytes;
     if (field.variable) fixed = false;
@@ -464,12 +513,40 @@ function snakeCase(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Buffers up to this size are remembered: one that is read into again and again. */
+const REMEMBERED_BYTES = 65_536;
+let rememberedWords: Int32Array = new Int32Array();
+
+/** The whole words of a buffer. */
+function wordsOf(buffer: ArrayBufferLike): Int32Array {
+  if (rememberedWords.buffer === buffer) return rememberedWords;
+  const words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+  if (buffer.byteLength <= REMEMBERED_BYTES) rememberedWords = words;
+  return words;
+}
+
+/**
+ * How far the bytes from one place to another are zeros, told word by word:
+ * most of a frame is padding, and a byte at a time it costs more than the rest.
+ * It may stop early, never late.
+ */
+function skipZeros(bytes: Uint8Array, from: number, to: number): number {
+  if (to - from < 32) return from;
+  let at = from;
+  while ((bytes.byteOffset + at) % 4 !== 0) {
+    if (bytes[at] !== 0) return at;
+    at++;
+  }
+  const words = wordsOf(bytes.buffer);
+  const start = (bytes.byteOffset + at) >> 2;
+  const end = (bytes.byteOffset + to) >> 2;
+  let word = start;
+  while (word < end && words[word] === 0) word++;
+  return at + 4 * (word - start);
 }
 
 function storedCrc(row: Row, bytes: Uint8Array): number {
-  return viewOf(bytes).getUint32(row.offset ?? 0);
+  return readInteger(bytes, row.offset ?? 0, 4);
 }
 
 function computedCrc(row: Row, bytes: Uint8Array): number {

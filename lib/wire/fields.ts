@@ -51,14 +51,19 @@ export interface Field<Value, P extends Presence> {
   readonly fallback: Value | undefined;
   /** What it is for. */
   readonly role: Role;
+  /**
+   * The bytes of an unsigned number, which a table reads and writes by itself;
+   * 0 for any other kind of field.
+   */
+  readonly numberWidth: Width | 0;
   /** Whether a value can be encoded as it is. */
   accepts(value: Value): boolean;
   /** How many bytes a value takes, without padding. */
   lengthOf(value: Value): number;
   /** Writes a value at an offset, padding included. Never throws for a value of the type's width. */
-  write(target: DataView, offset: number, value: Value): void;
+  write(target: Uint8Array, offset: number, value: Value): void;
   /** Reads a value of so many bytes. Never throws. */
-  read(source: DataView, offset: number, lengthBytes: number): Value;
+  read(source: Uint8Array, offset: number, lengthBytes: number): Value;
   /** The value in one line. */
   show(value: Value): string;
 }
@@ -81,24 +86,75 @@ export interface IntegerOptions extends FieldOptions {
 
 const VALUE: Role = { kind: "value" };
 
-type Width = 1 | 2 | 4;
+/** How many bytes a number takes. */
+export type Width = 1 | 2 | 4;
 
-function writeInteger(
-  target: DataView,
+/**
+ * Writes an unsigned number, big-endian. Byte by byte: a DataView for each
+ * record would cost more than its fields do.
+ *
+ * @param target Where to.
+ * @param offset Where in it, in bytes.
+ * @param width How many bytes.
+ * @param value The number; one that is too wide loses its upper bits.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { writeInteger } from "./fields.ts";
+ *
+ * const bytes = new Uint8Array(3);
+ * writeInteger(bytes, 1, 2, 0x0102);
+ * assertEquals([...bytes], [0, 1, 2]);
+ * ```
+ */
+export function writeInteger(
+  target: Uint8Array,
   offset: number,
   width: Width,
   value: number,
 ): void {
-  if (width === 1) target.setUint8(offset, value);
-  else if (width === 2) target.setUint16(offset, value);
-  else target.setUint32(offset, value);
+  let at = offset;
+  if (width === 4) {
+    target[at++] = value >>> 24;
+    target[at++] = value >>> 16;
+  }
+  if (width !== 1) target[at++] = value >>> 8;
+  target[at] = value;
 }
 
-function readInteger(source: DataView, offset: number, width: Width): number {
-  if (width === 1) return source.getUint8(offset);
-  if (width === 2) return source.getUint16(offset);
-  return source.getUint32(offset);
+/**
+ * Reads an unsigned number, big-endian.
+ *
+ * @param source Where from.
+ * @param offset Where in it, in bytes.
+ * @param width How many bytes.
+ * @returns The number; bytes that are not there count as zeros.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { readInteger } from "./fields.ts";
+ *
+ * assertEquals(readInteger(Uint8Array.of(0, 1, 2), 1, 2), 0x0102);
+ * ```
+ */
+export function readInteger(
+  source: Uint8Array,
+  offset: number,
+  width: Width,
+): number {
+  const first = source[offset] ?? 0;
+  if (width === 1) return first;
+  const upper = first << 8 | (source[offset + 1] ?? 0);
+  if (width === 2) return upper;
+  const lower = (source[offset + 2] ?? 0) << 8 | (source[offset + 3] ?? 0);
+  return (upper << 16 | lower) >>> 0;
 }
+
+/** Eight bytes on their way from or to a `bigint`. */
+const octet = new Uint8Array(8);
+const octetView = new DataView(octet.buffer);
 
 function integer<P extends Presence>(
   offset: Offset,
@@ -121,6 +177,7 @@ function integer<P extends Presence>(
     presence,
     fallback,
     role: VALUE,
+    numberWidth: width,
     accepts: (value) => Number.isInteger(value) && value >= min && value <= max,
     lengthOf: () => width,
     write: (target, at, value) => writeInteger(target, at, width, value),
@@ -244,11 +301,20 @@ export function u64(
     presence: "required",
     fallback: undefined,
     role: VALUE,
+    numberWidth: 0,
     accepts: (value) =>
       typeof value === "bigint" && value >= 0n && value <= max,
     lengthOf: () => 8,
-    write: (target, at, value) => target.setBigUint64(at, value),
-    read: (source, at) => source.getBigUint64(at),
+    write: (target, at, value) => {
+      octetView.setBigUint64(0, value);
+      target.set(octet, at);
+    },
+    read: (source, at) => {
+      for (let index = 0; index < 8; index++) {
+        octet[index] = source[at + index] ?? 0;
+      }
+      return octetView.getBigUint64(0);
+    },
     show: options.show ?? String,
   };
 }
@@ -359,6 +425,7 @@ export function enumeration<const T extends Readonly<Record<string, number>>>(
     presence: "required",
     fallback: undefined,
     role: VALUE,
+    numberWidth: width,
     accepts: isMember,
     lengthOf: () => width,
     write: (target, at, value) => writeInteger(target, at, width, value),
@@ -400,6 +467,7 @@ export function reserved(
     fallback: new Uint8Array(sizeBytes),
     role: { kind: "reserved" },
     accepts: (value) => value.every((byte) => byte === 0),
+    read: (source, at) => viewBytes(source, at, sizeBytes),
   };
 }
 
@@ -441,6 +509,7 @@ export function bytes(
     presence: "required",
     fallback: undefined,
     role: VALUE,
+    numberWidth: 0,
     accepts: (value) =>
       value instanceof Uint8Array && value.length === sizeBytes,
     lengthOf: () => sizeBytes,
@@ -488,18 +557,19 @@ export function u32List(
     presence: "required",
     fallback: undefined,
     role: VALUE,
+    numberWidth: 0,
     accepts: (value) =>
       Array.isArray(value) && value.length === count && value.every(isU32),
     lengthOf: () => count * 4,
     write: (target, at, value) => {
       for (let index = 0; index < count; index++) {
-        target.setUint32(at + index * 4, value[index] ?? 0);
+        writeInteger(target, at + index * 4, 4, value[index] ?? 0);
       }
     },
     read: (source, at) =>
       Array.from(
         { length: count },
-        (_, index) => source.getUint32(at + index * 4),
+        (_, index) => readInteger(source, at + index * 4, 4),
       ),
     show: (value) => value.map((item) => hexNumber(item, 4)).join(" "),
   };
@@ -509,6 +579,15 @@ export function u32List(
 export interface LengthOptions extends FieldOptions {
   /** The least length in bytes; 0 if absent. */
   readonly min?: number;
+}
+
+/** What a field of bytes with a length of its own may say. */
+export interface BytesOptions extends LengthOptions {
+  /**
+   * Whether what is read is a view of the bytes that it was read from, and not
+   * a copy: for a record that is done with before those are used again.
+   */
+  readonly isView?: boolean;
 }
 
 /**
@@ -536,7 +615,7 @@ export interface LengthOptions extends FieldOptions {
 export function paddedBytes(
   offset: Offset,
   sizeBytes: number,
-  options: LengthOptions = {},
+  options: BytesOptions = {},
 ): Field<Uint8Array, "required"> {
   const min = options.min ?? 0;
   return {
@@ -546,7 +625,7 @@ export function paddedBytes(
       value instanceof Uint8Array && value.length >= min &&
       value.length <= sizeBytes,
     lengthOf: (value) => value.length,
-    read: readBytes,
+    read: options.isView ? viewBytes : readBytes,
   };
 }
 
@@ -588,6 +667,7 @@ export function paddedText(
     presence: "required",
     fallback: undefined,
     role: VALUE,
+    numberWidth: 0,
     accepts: (value) => {
       // U+FFFD is what a decoder puts where the bytes were not UTF-8, and a
       // lone surrogate becomes it: neither would come back as the same bytes.
@@ -670,7 +750,7 @@ export function terminatedText(
 export function countedBytes(
   offset: Offset,
   maxBytes: number,
-  options: LengthOptions = {},
+  options: BytesOptions = {},
 ): Field<Uint8Array, "required"> {
   return variable(paddedBytes(offset, maxBytes, options));
 }
@@ -728,7 +808,7 @@ export function countedText(
 export function rest(
   offset: Offset,
   maxBytes: number,
-  options: LengthOptions = {},
+  options: BytesOptions = {},
 ): Field<Uint8Array, "required"> {
   return variable(paddedBytes(offset, maxBytes, options));
 }
@@ -859,25 +939,28 @@ const utf8 = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function writeBytes(
-  target: DataView,
+  target: Uint8Array,
   offset: number,
   sizeBytes: number,
   value: Uint8Array,
 ): void {
-  const place = new Uint8Array(
-    target.buffer,
-    target.byteOffset + offset,
-    sizeBytes,
-  );
-  place.set(value.length > sizeBytes ? value.subarray(0, sizeBytes) : value);
-  if (value.length < sizeBytes) place.fill(0, value.length);
+  const { length } = value;
+  target.set(length > sizeBytes ? value.subarray(0, sizeBytes) : value, offset);
+  if (length < sizeBytes) target.fill(0, offset + length, offset + sizeBytes);
+}
+
+function viewBytes(
+  source: Uint8Array,
+  offset: number,
+  lengthBytes: number,
+): Uint8Array {
+  return source.subarray(offset, offset + lengthBytes);
 }
 
 function readBytes(
-  source: DataView,
+  source: Uint8Array,
   offset: number,
   lengthBytes: number,
 ): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(source.buffer, source.byteOffset + offset, lengthBytes)
-    .slice();
+  return new Uint8Array(viewBytes(source, offset, lengthBytes));
 }

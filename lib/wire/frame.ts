@@ -86,7 +86,7 @@ export const frameLayout: Layout<Frame, Frame> = defineLayout(
       max: FRAME_PAYLOAD_MAX_BYTES,
     }),
     destinationApid: u16(0x06, { name: "reserved", max: Apid.LAST, hex: true }),
-    payload: paddedBytes(0x08, FRAME_PAYLOAD_MAX_BYTES),
+    payload: paddedBytes(0x08, FRAME_PAYLOAD_MAX_BYTES, { isView: true }),
   },
 );
 
@@ -121,7 +121,7 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
  * Reads and judges a frame.
  *
  * @param bytes Any bytes.
- * @returns The frame.
+ * @returns The frame; its payload is a view of these bytes, not a copy.
  * @throws {WireError} If they are not a valid frame.
  *
  * @example
@@ -158,7 +158,8 @@ export type ReceivedFrame =
  * harm the receiver.
  *
  * @param bytes What came.
- * @returns The frame, or the payload of the ERROR frame that answers it.
+ * @returns The frame, whose payload is a view of these bytes and not a copy, or
+ * the payload of the ERROR frame that answers it.
  *
  * @example
  * ```ts

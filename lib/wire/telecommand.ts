@@ -162,7 +162,9 @@ export const telecommandLayout: Layout<Telecommand, Telecommand> = defineLayout(
   {
     command: u16(0x00, { max: ANSWER_BIT - 1 }),
     sequence: u16(0x02),
-    arguments: rest(0x04, FRAME_PAYLOAD_MAX_BYTES - COMMAND_HEAD_BYTES),
+    arguments: rest(0x04, FRAME_PAYLOAD_MAX_BYTES - COMMAND_HEAD_BYTES, {
+      isView: true,
+    }),
   },
 );
 
@@ -231,7 +233,7 @@ export function encodeTelecommand(
  * is no error here.
  *
  * @param payload Any bytes.
- * @returns What is asked.
+ * @returns What is asked; its arguments are a view of these bytes, not a copy.
  * @throws {WireError} If they are not such a payload.
  *
  * @example
@@ -291,6 +293,38 @@ export function encodeAnswer(answer: AnswerRecord): Uint8Array<ArrayBuffer>[] {
     const head = { command, sequence, status, index, count };
     return answerPageLayout.encode({ ...head, result: page });
   });
+}
+
+/**
+ * Writes the payload of a TM frame that is the whole answer to a command, into
+ * memory that is there already.
+ *
+ * @param answer The answer; its command is none of {@linkcode PAGED_COMMANDS}.
+ * @param target Where to.
+ * @param offset Where in it, in bytes.
+ * @returns The number of bytes written.
+ * @throws {WireError} Naming the field that is out of its range; nothing is
+ * written then.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { encodeWholeAnswer } from "./telecommand.ts";
+ *
+ * const bytes = new Uint8Array(8);
+ * const result = Uint8Array.of(9);
+ * const answer = { command: 1, sequence: 7, status: 0, result };
+ * assertEquals(encodeWholeAnswer(answer, bytes, 1), 7);
+ * assertEquals([...bytes], [0, 0x80, 1, 0, 7, 0, 0, 9]);
+ * ```
+ */
+export function encodeWholeAnswer(
+  { command, sequence, status, result }: AnswerRecord,
+  target: Uint8Array,
+  offset: number,
+): number {
+  const record = { command: command | ANSWER_BIT, sequence, status, result };
+  return answerLayout.encodeInto(record, target, offset);
 }
 
 /**

@@ -174,13 +174,14 @@ Deno.test("a stream gives the same frames wherever it is cut", () => {
   fuzz({
     ...target("framer", (bytes) => {
       const whole: Uint8Array[] = [];
-      new Framer().push(bytes, (frame) => whole.push(frame));
+      new Framer().push(bytes, (frame) => whole.push(frame.slice()));
       const cut: Uint8Array[] = [];
       const framer = new Framer();
       // The bytes themselves say where to cut.
       for (let at = 0; at < bytes.length;) {
         const end = Math.min(bytes.length, at + 1 + (bytes[at] ?? 0) * 2);
-        framer.push(bytes.subarray(at, end), (frame) => cut.push(frame));
+        const piece = bytes.subarray(at, end);
+        framer.push(piece, (frame) => cut.push(frame.slice()));
         assert(framer.pendingBytes < frameLayout.sizeBytes);
         at = end;
       }

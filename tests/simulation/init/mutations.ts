@@ -56,9 +56,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a request is answered twice",
     file: "lib/init/host_session.ts",
-    from: "    this.#tickets.delete(request);\n    this.#settle(",
+    from: "    writeAnswer(\n      request,",
     to:
-      "    this.#settle(ticket, answerFrames(request, status, result));\n    this.#settle(",
+      '    writeAnswer(request, status, result ?? NO_BYTES, (frame) =>\n      this.#sendTo("answer", frame));\n    writeAnswer(\n      request,',
   },
   {
     name: "services start before what they require is up",

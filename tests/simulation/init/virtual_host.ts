@@ -80,6 +80,7 @@ export class VirtualHost implements LinkPort {
   #toHost: Uint8Array[] = [];
   #toHostBytes = 0;
   #isFull = false;
+  #isRoomWatched = true;
   #isReading = false;
   /** Answers that became due since the host last stopped reading. */
   #burstDue = 0;
@@ -136,6 +137,13 @@ export class VirtualHost implements LinkPort {
   /** See {@linkcode LinkPort.listen}. */
   listen(onPolled: (polled: PollEvents) => void): void {
     this.#listener = onPolled;
+    this.#isRoomWatched = true;
+    this.#report();
+  }
+
+  /** See {@linkcode LinkPort.watchRoom}. */
+  watchRoom(isWatched: boolean): void {
+    this.#isRoomWatched = isWatched;
     this.#report();
   }
 
@@ -192,6 +200,11 @@ export class VirtualHost implements LinkPort {
     this.#isHangupUnheard = false;
   }
 
+  /** Room alone is news only for whoever watches it. */
+  #reportRoom(): void {
+    if (this.#isRoomWatched) this.#report();
+  }
+
   #report(): void {
     const listener = this.#listener;
     this.#agenda.at(this.#agenda.nowMs, () => {
@@ -239,7 +252,7 @@ export class VirtualHost implements LinkPort {
       }
       this.#isOpen = true;
       this.#isFull = false;
-      this.#report();
+      this.#reportRoom();
     });
   }
 
@@ -407,7 +420,7 @@ export class VirtualHost implements LinkPort {
     }
     if (this.#isFull) {
       this.#isFull = false;
-      this.#report();
+      this.#reportRoom();
     } else this.#burstFrames = null;
   }
 

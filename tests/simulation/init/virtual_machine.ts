@@ -344,6 +344,7 @@ export class VirtualMachine implements Machine {
       read: (buffer) => this.isOver ? null : host.read(buffer),
       write: (bytes) => this.isOver ? null : host.write(bytes),
       listen: (onPolled) => host.listen(onPolled),
+      watchRoom: (isWatched) => host.watchRoom(isWatched),
       rearm: () => host.rearm(),
       close: () => host.close(),
     };

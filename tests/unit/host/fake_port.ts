@@ -40,6 +40,13 @@ export class FakePort implements LinkPort {
     this.#onPolled({ ...events, hangup, priority: false });
   }
 
+  /** Whether the link wants to know of room to write. */
+  isRoomWatched = true;
+
+  watchRoom(isWatched: boolean): void {
+    this.isRoomWatched = isWatched;
+  }
+
   rearm(): void {
     this.rearmed++;
   }

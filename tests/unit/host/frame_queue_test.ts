@@ -1,16 +1,26 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import {
   type FrameLane,
   FrameQueue,
   LANE_CAPACITY_FRAMES,
-  type QueuedFrame,
+  type UnsentFrame,
 } from "../../../lib/host/frame_queue.ts";
+import { FRAME_SIZE_BYTES } from "../../../lib/wire/frame.ts";
 
-const frame = (value: number) => new Uint8Array(4).fill(value);
+const frame = (value: number) =>
+  new Uint8Array(FRAME_SIZE_BYTES).fill(value & 0xFF);
 
-const drain = (queue: FrameQueue): QueuedFrame[] => {
-  const all: QueuedFrame[] = [];
-  for (let next = queue.shift(); next; next = queue.shift()) all.push(next);
+const take = (queue: FrameQueue): UnsentFrame | null => {
+  const bytes = new Uint8Array(FRAME_SIZE_BYTES);
+  const lane = queue.shiftInto(bytes, 0);
+  return lane === null ? null : { frame: bytes, lane };
+};
+
+const drain = (queue: FrameQueue): UnsentFrame[] => {
+  const all: UnsentFrame[] = [];
+  for (let next = take(queue); next !== null; next = take(queue)) {
+    all.push(next);
+  }
   return all;
 };
 
@@ -30,7 +40,7 @@ Deno.test("FrameQueue never drops an answer, and the oldest telemetry first", ()
   const queue = new FrameQueue();
   const { answer, telemetry, error } = LANE_CAPACITY_FRAMES;
   for (let index = 0; index < 3 * telemetry; index++) {
-    assertEquals(queue.push(frame(index & 0xFF), "telemetry"), true);
+    assertEquals(queue.push(frame(index), "telemetry"), true);
   }
   for (let index = 0; index < answer; index++) {
     assertEquals(queue.push(frame(1), "answer"), true);
@@ -43,16 +53,32 @@ Deno.test("FrameQueue never drops an answer, and the oldest telemetry first", ()
   assertEquals(queue.droppedFrames, 2 * telemetry + 2);
   const all = drain(queue);
   assertEquals(all.length, answer + telemetry + error);
-  assertEquals(all[0]?.order, 2 * telemetry);
-  assertEquals(queue.shift(), undefined);
+  assertEquals(all[0]?.frame, frame(2 * telemetry));
+  assertEquals(take(queue), null);
+});
+
+Deno.test("FrameQueue copies a frame, and refuses what is none", () => {
+  const queue = new FrameQueue();
+  const given = frame(1);
+  queue.push(given, "answer");
+  given.fill(2);
+  queue.push(given, "answer");
+  assertEquals(drain(queue).map((taken) => taken.frame), [frame(1), frame(2)]);
+  for (const length of [0, 255, 257]) {
+    assertThrows(
+      () => queue.push(new Uint8Array(length), "answer"),
+      RangeError,
+      `a frame of ${length} bytes, expected 256`,
+    );
+  }
 });
 
 Deno.test("FrameQueue takes telemetry back that was not sent, in its place, as far as there is room", () => {
   const queue = new FrameQueue();
   for (let index = 0; index < 5; index++) queue.push(frame(index), "telemetry");
   queue.push(frame(9), "answer");
-  const taken = [queue.shift(), queue.shift(), queue.shift()]
-    .filter((queued) => queued !== undefined);
+  const taken = [take(queue), take(queue), take(queue)]
+    .filter((unsent) => unsent !== null);
   queue.dropAnswers();
   queue.restore(taken);
   assertEquals(drain(queue).map((queued) => queued.frame[0]), [0, 1, 2, 3, 4]);
@@ -60,13 +86,13 @@ Deno.test("FrameQueue takes telemetry back that was not sent, in its place, as f
 
   const { telemetry } = LANE_CAPACITY_FRAMES;
   for (let index = 0; index < telemetry; index++) {
-    queue.push(frame(index & 0xFF), "telemetry");
+    queue.push(frame(index), "telemetry");
   }
-  const [first, second] = [queue.shift(), queue.shift()];
-  assertEquals(first !== undefined && second !== undefined, true);
+  const [first, second] = [take(queue), take(queue)];
+  assertEquals(first !== null && second !== null, true);
   queue.push(frame(7), "telemetry");
   if (first && second) queue.restore([first, second]);
   const all = drain(queue);
   assertEquals(all.length, telemetry);
-  assertEquals(all[0]?.order, second?.order);
+  assertEquals(all[0]?.frame, frame(1));
 });

@@ -169,7 +169,7 @@ function fakeLink(onFrame: (link: HostLink, frame: Uint8Array) => void) {
 Deno.test("HostLink takes the next host's first frame for one, wherever the last one stopped and however short it was away", () => {
   for (let cut = 1; cut <= 255; cut++) {
     const frames: Uint8Array[] = [];
-    const { port } = fakeLink((_, bytes) => void frames.push(bytes));
+    const { port } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
     const ping = encodeFrame({
       type: FrameType.TC,
       apid: Apid.HOST,
@@ -201,7 +201,7 @@ Deno.test("HostLink goes on with a frame whose rest looks like a frame's head", 
     });
   const meets = (pieces: readonly Uint8Array[], what: string) => {
     const frames: Uint8Array[] = [];
-    const { port } = fakeLink((_, bytes) => void frames.push(bytes));
+    const { port } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
     port.pieces.push(...pieces);
     while (port.pieces.length > 0) port.poll();
     assertEquals(concat(frames), concat(pieces), what);
@@ -256,7 +256,7 @@ Deno.test("HostLink takes a next host's burst for one, also where it fills the b
   });
   const burst = concat(Array.from({ length: 16 }, () => ping));
   const frames: Uint8Array[] = [];
-  const { port } = fakeLink((_, bytes) => void frames.push(bytes));
+  const { port } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
   port.pieces.push(ping.slice(0, 100), burst);
   while (port.pieces.length > 0) port.poll();
   assertEquals(concat(frames), burst);
@@ -316,7 +316,7 @@ Deno.test("HostLink answers a host whose first frame it meets with the news that
 
 Deno.test("HostLink forgets what a host left that came and went before the news of it", () => {
   const frames: Uint8Array[] = [];
-  const { port, link } = fakeLink((_, bytes) => void frames.push(bytes));
+  const { port, link } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
   port.pieces.push(new Uint8Array());
   port.poll(true);
   port.pieces.push(frame(6).subarray(0, 99), new Uint8Array());
