@@ -316,7 +316,9 @@ Deno.test("HostLink answers a host whose first frame it meets with the news that
 
 Deno.test("HostLink forgets what a host left that came and went before the news of it", () => {
   const frames: Uint8Array[] = [];
-  const { port, link } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
+  const { port, link } = fakeLink((_, bytes) =>
+    void frames.push(bytes.slice())
+  );
   port.pieces.push(new Uint8Array());
   port.poll(true);
   port.pieces.push(frame(6).subarray(0, 99), new Uint8Array());
