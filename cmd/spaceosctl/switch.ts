@@ -110,7 +110,9 @@ export async function runSwitch(
   for (const issue of sink.issues) console.error(issueText(issue));
   if (config === null) return ExitCode.BAD;
   if (request.action === "check") {
-    print(`${request.configPath}: ${config.plan.tenants.length} tenants\n`);
+    const { length } = config.plan.tenants;
+    const count = length === 1 ? "1 tenant" : `${length} tenants`;
+    print(`${request.configPath}: ${count}\n`);
     return ExitCode.OK;
   }
   return await serve(config, request.isVerbose);

@@ -5,6 +5,7 @@
  * @module
  */
 import { FrameErrorCode, type FrameFault } from "../wire/error_frame.ts";
+import { Apid } from "../wire/frame.ts";
 import { ParameterStatus } from "../wire/parameter_message.ts";
 import { commandStatusName } from "../wire/telecommand.ts";
 
@@ -158,6 +159,32 @@ export function describeFault(fault: FrameFault): string {
   const apid = offendingApid.toString(16).toUpperCase().padStart(3, "0");
   return `${name} for a frame of type ${offendingType} from 0x${apid} ` +
     `with ${offendingPayloadLength} bytes`;
+}
+
+/**
+ * An ERROR frame in words, with who sent it: a VM, or a switch before it, which
+ * speaks as the host.
+ *
+ * @param apid The ERROR frame's source id.
+ * @param fault What it said.
+ * @returns Who refused the frame, and why.
+ *
+ * @example
+ * ```ts
+ * import { describeRefusal } from "./client_error.ts";
+ * import { assertStringIncludes } from "@std/assert/string-includes";
+ *
+ * const fault = { code: 5, offendingType: 2, offendingApid: 0, offendingPayloadLength: 4 } as const;
+ * assertStringIncludes(describeRefusal(1, fault), "the VM refused the frame");
+ * assertStringIncludes(describeRefusal(0, fault), "the VM is not there");
+ * ```
+ */
+export function describeRefusal(apid: number, fault: FrameFault): string {
+  const text = describeFault(fault);
+  if (apid !== Apid.HOST) return `the VM refused the frame: ${text}`;
+  return fault.code === FrameErrorCode.HOST_BUSY
+    ? `the VM is not there, or does not read; the switch refused the frame: ${text}`
+    : `the switch refused the frame: ${text}`;
 }
 
 const PARAMETER_TEXTS: Readonly<Record<ParameterStatus, string>> = {

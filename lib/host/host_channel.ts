@@ -28,7 +28,7 @@ import {
 } from "../wire/telecommand.ts";
 import { BoundedStream } from "./bounded_stream.ts";
 import {
-  describeFault,
+  describeRefusal,
   describeStatus,
   HostClientError,
 } from "./client_error.ts";
@@ -469,7 +469,7 @@ export class HostChannel {
       case FrameType.PRM_RSP:
         return this.#parameterAnswered(frame.payload);
       case FrameType.ERROR:
-        return this.#refused(frame.payload);
+        return this.#refused(frame);
     }
   }
 
@@ -568,7 +568,7 @@ export class HostChannel {
   }
 
   /** An ERROR frame names a type and a length: the oldest such request is meant. */
-  #refused(payload: Uint8Array): void {
+  #refused({ apid, payload }: Frame): void {
     let fault: FrameFault;
     try {
       fault = decodeFrameFault(payload);
@@ -584,7 +584,7 @@ export class HostChannel {
     const error = (name: string) =>
       new HostClientError(
         "refused",
-        `${name}: the VM refused the frame: ${describeFault(fault)}`,
+        `${name}: ${describeRefusal(apid, fault)}`,
         { fault },
       );
     for (const [sequence, pending] of this.#commands) {

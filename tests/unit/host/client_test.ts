@@ -228,6 +228,25 @@ Deno.test("HostClient turns what the VM refuses into one error", async () => {
       "HOST_BUSY for a frame of type 2",
     );
     assertEquals(refused.fault?.code, 5);
+    assertEquals(refused.message.includes("the VM refused"), true);
+    // A switch speaks as the host, where the VM that it stands before can't.
+    vm.onFrame = (frame, peer) => {
+      const payload = encodeFrameFault({
+        code: 5,
+        offendingType: frame[1] ?? 0,
+        offendingApid: 0,
+        offendingPayloadLength: frame[5] ?? 0,
+      });
+      const { ERROR: type } = FrameType;
+      const head = { type, apid: 0, destinationApid: 0 };
+      void peer.sendBytes(encodeFrame({ ...head, payload }));
+      return true;
+    };
+    await assertFails(
+      client.ping(bytes(1)),
+      "refused",
+      "the VM is not there, or does not read; the switch refused the frame",
+    );
     vm.onFrame = (frame, peer) => {
       if (frame[1] !== FrameType.PRM_SET) return false;
       const fault = encodeFrameFault({
