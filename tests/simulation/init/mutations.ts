@@ -44,8 +44,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "an EVR goes out before its record is durable",
     file: "lib/init/records.ts",
-    from: "void this.#store(record).finally(() =>",
-    to: "void this.#store(record);\n    void Promise.resolve().finally(() =>",
+    from: "void this.#store(record, false).finally(() =>",
+    to:
+      "void this.#store(record, false);\n    void Promise.resolve().finally(() =>",
   },
   {
     name: "the shutdown has no deadline",
