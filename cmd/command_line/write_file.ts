@@ -29,8 +29,10 @@ export async function writeFile(
       await Deno.writeFile(path, bytes, { create: false });
       return;
     }
-    const target = before === null ? path : await Deno.realPath(path);
-    await replace(target, bytes, before?.mode ?? null);
+    if (before === null) return await replace(path, bytes, null);
+    // Whoever keeps a file from being written does not want it replaced either.
+    (await Deno.open(path, { write: true })).close();
+    await replace(await Deno.realPath(path), bytes, before);
   } catch (error) {
     throw writeError(path, error);
   }
@@ -48,7 +50,7 @@ async function statusOf(path: string): Promise<Deno.FileInfo | null> {
 async function replace(
   path: string,
   bytes: Uint8Array,
-  mode: number | null,
+  before: Deno.FileInfo | null,
 ): Promise<void> {
   // Nobody can have laid a link under a name that nobody can know.
   const folder = path.slice(0, path.lastIndexOf("/") + 1);
@@ -67,10 +69,16 @@ async function replace(
     } finally {
       file.close();
     }
-    if (mode !== null) await Deno.chmod(temporary, mode & 0o7777);
+    if (before !== null) await takeAfter(temporary, before);
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
+}
+
+/** Gives a file the owner, as far as we may, and the permissions of another. */
+async function takeAfter(path: string, other: Deno.FileInfo): Promise<void> {
+  await Deno.chown(path, other.uid, other.gid).catch(() => {});
+  if (other.mode !== null) await Deno.chmod(path, other.mode & 0o7777);
 }

@@ -5,6 +5,7 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { INIT_PARAMETERS } from "../../lib/init/config.ts";
+import { encodeEventsRequest } from "../../lib/wire/event_list.ts";
 import { FrameType } from "../../lib/wire/frame.ts";
 import { decodeHealth, SystemMode } from "../../lib/wire/health.ts";
 import { ParameterStatus } from "../../lib/wire/parameter_message.ts";
@@ -66,4 +67,35 @@ Deno.test("a disk that becomes read-only makes the machine degraded until it tak
   await host.done(CommandCode.POWEROFF);
   assertEquals(await machine.waitForEnd(), "poweroff");
   assertMatch(machine.console, /STORAGE_RECOVERED \d+ records were lost/);
+});
+
+Deno.test("a disk that is read-only from the beginning is told, and its parameters and events are there", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "spaceos-read-only-" });
+  const path = `${folder}/disk.img`;
+  try {
+    await Deno.writeFile(path, makeDisk("good"));
+    await using machine = Machine.boot({
+      extraArguments: [
+        ...["-drive", `file=${path},format=raw,if=none,id=ro,readonly=on`],
+        ...["-device", "virtio-blk-pci,drive=ro"],
+      ],
+    });
+    const host = new Host(await machine.connectIpc());
+    await machine.waitForConsole(/READY after [^\n]*degraded[^\n]*storage\n/);
+    await machine.waitForConsole(
+      /STORAGE_FAILED storage: EROFS: the device is read-only/,
+    );
+    const { id } = INIT_PARAMETERS["health-interval"];
+    const [answer] = await host.setParameter(id, Uint8Array.of(0, 0, 1, 0));
+    assertEquals(answer?.status, ParameterStatus.STORAGE_ERROR);
+    await host.done(
+      CommandCode.EVENTS_READ,
+      encodeEventsRequest({ from: 0n, count: 96 }),
+    );
+    await host.done(CommandCode.POWEROFF);
+    assertEquals(await machine.waitForEnd(), "poweroff");
+    assertEquals(await Deno.readFile(path), makeDisk("good"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -733,6 +733,21 @@ Deno.test("dp get leaves the old file, or none, when the new one has no room", a
     assertEquals(files(), ["link", "old"]);
     const { size, mode } = await Deno.lstat(`${folder}/out/old`);
     assertEquals([size, (mode ?? 0) & 0o777], [500_000, 0o640]);
+    if (Deno.uid() === 0) {
+      await Deno.chown(`${folder}/out/old`, 1234, 1234);
+      assertEquals((await runDisk(whole)).code, 0);
+      assertEquals((await Deno.stat(`${folder}/out/old`)).uid, 1234);
+      await Deno.chmod(`${folder}/out/old`, 0o444);
+      const kept = await runProgram([
+        ...["setpriv", "--bounding-set=-dac_override,-fowner"],
+        ...[...diskCommand(), ...whole],
+      ]);
+      assertEquals(kept.code, 3);
+      assertStringIncludes(
+        kept.stderr,
+        "/out/link can't be written: Permission",
+      );
+    }
     const before = await Deno.readFile(path);
     await Deno.link(path, `${folder}/other-name`);
     for (const file of [path, `${folder}/other-name`]) {
