@@ -279,7 +279,7 @@ export class FileBlockDevice implements BlockDevice {
       // On another thread the error is lost; and a device that is set read-only
       // says EPERM, which would send its owner after the wrong thing.
       if (!isWriting || !isReadOnly(this.#parts.descriptor)) throw cause;
-      throw new StorageError("EROFS", "the device has become read-only", {
+      throw new StorageError("EROFS", "the device is read-only", {
         cause,
       });
     } finally {

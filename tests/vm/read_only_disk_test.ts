@@ -69,7 +69,7 @@ Deno.test("a disk that becomes read-only makes the machine degraded until it tak
   assertMatch(machine.console, /STORAGE_RECOVERED \d+ records were lost/);
 });
 
-Deno.test("a disk that is read-only from the beginning is told, and its parameters and events are there", async () => {
+Deno.test("a disk that is read-only from the beginning is told, and what is on it can be read", async () => {
   const folder = await Deno.makeTempDir({ prefix: "spaceos-read-only-" });
   const path = `${folder}/disk.img`;
   try {
@@ -81,8 +81,11 @@ Deno.test("a disk that is read-only from the beginning is told, and its paramete
       ],
     });
     const host = new Host(await machine.connectIpc());
-    await machine.waitForConsole(/READY after [^\n]*degraded[^\n]*storage\n/);
     await machine.waitForConsole(
+      /READY after [^\n]*degraded[^\n]*storage\r?\n/,
+    );
+    assertMatch(
+      machine.console,
       /STORAGE_FAILED storage: EROFS: the device is read-only/,
     );
     const { id } = INIT_PARAMETERS["health-interval"];

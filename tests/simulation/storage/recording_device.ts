@@ -82,7 +82,7 @@ export class RecordingDevice implements BlockDevice {
     const count = wholeBlocks(bytes);
     assertBlockRange(block, count, this.blockCount);
     if (this.faults.isReadOnly) {
-      throw new StorageError("EROFS", "the device has become read-only");
+      throw new StorageError("EROFS", "the device is read-only");
     }
     for (let index = 0; index < count; index++) {
       const at = block + index;

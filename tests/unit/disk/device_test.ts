@@ -236,7 +236,7 @@ for (const blocking of [false, true]) {
               StorageError,
             );
             assertEquals(error.code, "EROFS");
-            assertMatch(error.message, /^EROFS: the device has become read-on/);
+            assertMatch(error.message, /^EROFS: the device is read-on/);
           }
           await must("blockdev", "--setrw", path);
           await volume.parameters.set(3, value);

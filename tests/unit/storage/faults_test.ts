@@ -54,7 +54,7 @@ Deno.test("a device that becomes read-only is named, harms nothing, and is used 
     const refused = async (work: () => Promise<unknown>) => {
       const error = await assertRejects(work, StorageError);
       assertEquals(error.code, "EROFS");
-      assertMatch(error.message, /^EROFS: the device has become read-only: /);
+      assertMatch(error.message, /^EROFS: the device is read-only: /);
     };
     const acknowledged: number[] = [];
     for (const code of range(1, 30)) {
