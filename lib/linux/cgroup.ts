@@ -9,7 +9,7 @@
 import { readControl, writeControl } from "./control_file.ts";
 import { SystemError } from "./error.ts";
 import { cString } from "./c_string.ts";
-import { check, libc } from "./libc.ts";
+import { check, errno, libc } from "./libc.ts";
 
 const ENOENT = 2;
 const EEXIST = 17;
@@ -69,20 +69,21 @@ export class Cgroup {
    * @throws {SystemError} ENOENT without the parent, EACCES, EROFS.
    */
   create(controllers: readonly string[] = []): string[] {
-    const parent = this.path.slice(0, this.path.lastIndexOf("/"));
-    const refused = new Cgroup(parent).enable(controllers);
-    try {
-      check(
-        libc().mkdirat(AT_FDCWD, cString(this.path), 0o755),
-        "mkdir",
-        this.path,
-      );
-    } catch (error) {
-      if (!(error instanceof SystemError && error.errno === EEXIST)) {
-        throw error;
-      }
-    }
-    return refused;
+    const refused = controllers.length === 0 ? [] : this.#parent.enable(
+      controllers,
+    );
+    const made = libc().mkdirat(AT_FDCWD, cString(this.path), 0o755);
+    // Asked for before each start: what is there already is no exception.
+    if (made !== -1 || errno() === EEXIST) return refused;
+    throw new SystemError({
+      syscall: "mkdir",
+      errno: errno(),
+      path: this.path,
+    });
+  }
+
+  get #parent(): Cgroup {
+    return new Cgroup(this.path.slice(0, this.path.lastIndexOf("/")));
   }
 
   /**

@@ -63,7 +63,7 @@ export async function comparisons(): Promise<Comparison[]> {
         contender: "spaceos-init",
         atLeast: 1,
         otherwise:
-          "a third of the time is the init's own work, the rest its waiting in posix_spawn until each child has executed its program: finit forks, and goes on",
+          "all processes together take as much of the processors as with finit (0.83 s and 0.93 s, measured), but ours one after the other: 0.1 s until the first service, and then one thread waits in posix_spawn, each time, until the child has executed its program; finit forks, and goes on",
       }],
       times: 1,
       turns: 5,
@@ -79,7 +79,7 @@ export async function comparisons(): Promise<Comparison[]> {
         contender: "spaceos-init",
         atLeast: 1,
         otherwise:
-          "the runtime hears of the exit on a thread of its own, which wakes the init's: where processors are busy, each wake-up waits for one. Then 1 ms of the init, run seldom and so never optimized: the look whether the control group is empty, two records of the event log, the options of the spawn",
+          "traced: 0.5 ms from the exit to its reaping (of which the runtime's other thread takes 0.03), 1.2 ms from there to the new process, in code that runs seldom and so never optimized: last words, the look whether the control group is empty, the options of the spawn. The rest is the program's own start",
       }],
       times: 3,
       turns: 3,
