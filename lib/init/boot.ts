@@ -35,7 +35,7 @@ import {
   setWatchdogTimeout,
   type Watchdog,
 } from "../linux/watchdog.ts";
-import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import { type Issue, issueText } from "../supervisor/schema.ts";
 import type { EventCodeName } from "../wire/event_code.ts";
 import type { SharedPage } from "../wire/shared_page.ts";

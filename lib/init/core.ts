@@ -18,7 +18,7 @@
  * @module
  */
 import { createFdir } from "../fdir/fdir_state.ts";
-import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import {
   createSupervisor,
   isMoving,

@@ -10,7 +10,7 @@ import type { FdirState } from "../fdir/fdir_state.ts";
 import type { FdirObservation, ProcessSubject } from "../fdir/snapshot.ts";
 import type { HostAction } from "../host/commands.ts";
 import type { HostRequest } from "../host/requests.ts";
-import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import type {
   SupervisorEffect,
   SupervisorEvent,

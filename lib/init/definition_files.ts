@@ -10,10 +10,8 @@ import {
   type DefinitionSet,
   loadDefinitions,
 } from "../supervisor/definition_set.ts";
-import {
-  maximumDefinitionBytes,
-  type ServiceDefinition,
-} from "../supervisor/definition.ts";
+import { maximumDefinitionBytes } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import { type Issue, issueOfFile } from "../supervisor/schema.ts";
 import { readSmallFile } from "./small_file.ts";
 

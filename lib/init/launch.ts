@@ -16,7 +16,7 @@ import {
   resolveUser,
   type UserDatabase,
 } from "../linux/user_database.ts";
-import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import type { ExitStatus } from "../supervisor/service_types.ts";
 import type { ServicePhase } from "../supervisor/supervisor_types.ts";
 

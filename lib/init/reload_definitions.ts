@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import { type Issue, issueText } from "../supervisor/schema.ts";
 import { readDefinitions } from "./definition_files.ts";
 

@@ -15,7 +15,7 @@ import { type SignalName, SIGNALS } from "../linux/signal_table.ts";
 import { spawn } from "../linux/spawn.ts";
 import type { ChildDescriptor } from "../linux/spawn_options.ts";
 import { readUserDatabase } from "../linux/user_database.ts";
-import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import type { SupervisorEvent } from "../supervisor/supervisor.ts";
 import type { ServiceEffect } from "./core_types.ts";
 import { raiseDescriptorLimit } from "./descriptor_limit.ts";

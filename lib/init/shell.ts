@@ -12,7 +12,7 @@ import type { FdirObservation, ProcessSubject } from "../fdir/snapshot.ts";
 import { frameToHost, type HostRequest } from "../host/requests.ts";
 import { peerFrameText, PeerLimit } from "../host/peer_frames.ts";
 import type { SignalName } from "../linux/signal_table.ts";
-import type { ServiceDefinition } from "../supervisor/definition.ts";
+import type { ServiceDefinition } from "../supervisor/service_definition.ts";
 import { issueText } from "../supervisor/schema.ts";
 import { encodeDataProductDescriptor } from "../wire/data_product.ts";
 import { EventSeverity } from "../wire/event.ts";

@@ -8,7 +8,7 @@
  */
 
 import { defaultBackoffPolicy } from "./backoff.ts";
-import type { ServiceDefinition } from "./definition.ts";
+import type { ServiceDefinition } from "./service_definition.ts";
 import type { Field, Shape } from "./schema.ts";
 
 /** Most services of one machine. */

@@ -7,11 +7,8 @@
  * @module
  */
 
-import {
-  nodeAt,
-  parseDefinition,
-  type ServiceDefinition,
-} from "./definition.ts";
+import { nodeAt, parseDefinition } from "./definition.ts";
+import type { ServiceDefinition } from "./service_definition.ts";
 import { maximumServices } from "./definition_fields.ts";
 import {
   buildGraph,

@@ -18,7 +18,8 @@
  * @module
  */
 
-import { defineService, nodeAt, type ServiceDefinition } from "./definition.ts";
+import { defineService, nodeAt } from "./definition.ts";
+import type { ServiceDefinition } from "./service_definition.ts";
 import { serviceNamePattern } from "./definition_fields.ts";
 import { memberOf, parseObject } from "./json_object.ts";
 import { type OciPreparation, ociPreparations } from "./oci_preparation.ts";

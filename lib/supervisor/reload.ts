@@ -5,7 +5,8 @@
  * @module
  */
 
-import { policyOf, type ServiceDefinition } from "./definition.ts";
+import { policyOf } from "./definition.ts";
+import type { ServiceDefinition } from "./service_definition.ts";
 import { buildGraph, graphProblemText, pulledUpBy } from "./graph.ts";
 import { newRecord, safeModeClosure } from "./service_record.ts";
 import { initialServiceState } from "./service_types.ts";

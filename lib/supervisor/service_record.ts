@@ -5,7 +5,8 @@
  * @module
  */
 
-import { policyOf, type ServiceDefinition } from "./definition.ts";
+import { policyOf } from "./definition.ts";
+import type { ServiceDefinition } from "./service_definition.ts";
 import { graphProblemText, type ServiceGraph } from "./graph.ts";
 import { initialServiceState } from "./service_types.ts";
 import type { ServiceRecord } from "./supervisor_types.ts";

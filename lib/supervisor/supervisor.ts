@@ -15,7 +15,7 @@
  * @module
  */
 
-import type { ServiceDefinition } from "./definition.ts";
+import type { ServiceDefinition } from "./service_definition.ts";
 import { buildGraph, pulledUpBy } from "./graph.ts";
 import {
   onCgroup,

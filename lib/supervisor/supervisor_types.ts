@@ -12,7 +12,7 @@
 
 import type { EventSeverity } from "../wire/event.ts";
 import type { EventCodeName } from "../wire/event_code.ts";
-import type { ServiceDefinition } from "./definition.ts";
+import type { ServiceDefinition } from "./service_definition.ts";
 import type { ServiceGraph } from "./graph.ts";
 import type {
   ExitStatus,

@@ -7,10 +7,8 @@
  * @module
  */
 
-import {
-  defineService,
-  type ServiceDefinition,
-} from "../../lib/supervisor/definition.ts";
+import { defineService } from "../../lib/supervisor/definition.ts";
+import type { ServiceDefinition } from "../../lib/supervisor/service_definition.ts";
 import {
   createSupervisor,
   nextDeadlineMs,

@@ -8,7 +8,7 @@
  * @module
  */
 import { CommandCode } from "../../../lib/wire/telecommand.ts";
-import type { ServiceDefinition } from "../../../lib/supervisor/definition.ts";
+import type { ServiceDefinition } from "../../../lib/supervisor/service_definition.ts";
 import { Random } from "../random.ts";
 import { drawService, type ServicesScenario } from "../supervisor/scenario.ts";
 

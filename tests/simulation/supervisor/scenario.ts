@@ -6,10 +6,8 @@
  * a failing one smaller) leaves the rest as it was.
  */
 
-import {
-  defineService,
-  type ServiceDefinition,
-} from "../../../lib/supervisor/definition.ts";
+import { defineService } from "../../../lib/supervisor/definition.ts";
+import type { ServiceDefinition } from "../../../lib/supervisor/service_definition.ts";
 import type { ExitStatus } from "../../../lib/supervisor/service_types.ts";
 import type {
   ServiceCommand,

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { ServiceDefinition } from "../../../lib/supervisor/definition.ts";
+import type { ServiceDefinition } from "../../../lib/supervisor/service_definition.ts";
 import { isSuccess } from "../../../lib/supervisor/service.ts";
 import type { ExitStatus } from "../../../lib/supervisor/service_types.ts";
 import {

@@ -7,10 +7,8 @@ import {
   READY_LIMIT_MS,
   STORAGE_LIMIT_MS,
 } from "../../../lib/init/core_types.ts";
-import {
-  defineService,
-  type ServiceDefinition,
-} from "../../../lib/supervisor/definition.ts";
+import { defineService } from "../../../lib/supervisor/definition.ts";
+import type { ServiceDefinition } from "../../../lib/supervisor/service_definition.ts";
 import { decodeServiceList } from "../../../lib/wire/service_list.ts";
 import { decodeServiceStatus } from "../../../lib/wire/service_status.ts";
 import { CommandCode, CommandStatus } from "../../../lib/wire/telecommand.ts";

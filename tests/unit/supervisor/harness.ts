@@ -4,10 +4,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import {
-  defineService,
-  type ServiceDefinition,
-} from "../../../lib/supervisor/definition.ts";
+import { defineService } from "../../../lib/supervisor/definition.ts";
+import type { ServiceDefinition } from "../../../lib/supervisor/service_definition.ts";
 import {
   createSupervisor,
   nextDeadlineMs,
