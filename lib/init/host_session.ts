@@ -5,7 +5,10 @@
  *
  * Room for an answer is kept from the moment that a request is taken, so an
  * answer is never lost for want of it; a request for whose answer there is no
- * room is refused with HOST_BUSY. Whoever hangs up is owed nothing any more.
+ * room is refused with HOST_BUSY. Whoever hangs up is owed nothing any more. But
+ * the news of a hang-up may come late: what was asked in the last
+ * {@linkcode LATE_NEWS_MS} may be the question of the host that came next, and
+ * is answered to whoever is there.
  *
  * @module
  */
@@ -77,14 +80,20 @@ export interface HostSessionParts {
   readonly parameters: Pick<ParameterDesk, "get" | "set" | "dropStaged">;
   /** Takes a frame of somebody behind the host. */
   readonly onPeerFrame: (frame: Frame) => void;
+  /** The time since boot, milliseconds. */
+  readonly nowMs: () => number;
   /** The host came, or went. */
   readonly onConnected: (isConnected: boolean) => void;
 }
 
+/**
+ * How old the news of a hang-up may be: the kernel tells of it in a thread of
+ * its own, which a busy machine lets wait while the next host already asks.
+ */
+export const LATE_NEWS_MS = 100;
+
 /** Room that is kept for an answer. */
 interface Ticket {
-  /** Which connection it belongs to. */
-  readonly connection: number;
   /** How many frames it may have. */
   readonly frames: number;
 }
@@ -107,9 +116,9 @@ export class HostSession {
   #following: Following | null = null;
   #isPumping = false;
   #unfollow: (() => void) | null = null;
-  /** Counts connections. */
-  #connection = 0;
-  /** Frames of this connection for which room is kept. */
+  /** What room is kept, and since when it waits; Infinity while it is asked for. */
+  readonly #kept = new Map<Ticket, number>();
+  /** The frames of all that. */
   #keptFrames = 0;
 
   /**
@@ -139,7 +148,7 @@ export class HostSession {
       const opened = openLink({
         onFrame: (frame) => this.#received(frame),
         onConnected: (isConnected) => this.#connected(isConnected),
-        onForgotten: () => this.#forget(),
+        onForgotten: () => this.#forget(Infinity),
         onRoom: () => this.#pumpLog(),
       });
       if (opened === null) {
@@ -205,7 +214,10 @@ export class HostSession {
       const left = this.#askingTicket;
       this.#asking = null;
       this.#askingTicket = null;
-      if (left !== null) this.#tickets.set(request, left);
+      if (left !== null) {
+        this.#tickets.set(request, left);
+        this.#waits(left);
+      }
     }
   }
 
@@ -230,15 +242,18 @@ export class HostSession {
 
   #connected(isConnected: boolean): void {
     this.#parts.log.debug(`host ${isConnected ? "connected" : "away"}`);
-    if (!isConnected) this.#forget();
+    if (!isConnected) this.#forget(this.#parts.nowMs() - LATE_NEWS_MS);
     this.#parts.onConnected(isConnected);
   }
 
-  /** Whoever asked for something has gone. */
-  #forget(): void {
-    this.#connection++;
-    this.#keptFrames = 0;
-    this.#tickets.clear();
+  /** Whoever asked for something until a moment has gone. */
+  #forget(untilMs: number): void {
+    for (const [ticket, sinceMs] of this.#kept) {
+      if (sinceMs <= untilMs) this.#give(ticket);
+    }
+    for (const [request, ticket] of this.#tickets) {
+      if (!this.#kept.has(ticket)) this.#tickets.delete(request);
+    }
     this.#parts.parameters.dropStaged();
     // Who comes next asks for the log anew, if it wants it.
     this.#endFollowing();
@@ -344,6 +359,7 @@ export class HostSession {
           true,
         );
         if (ticket === null) return;
+        this.#waits(ticket);
         return void parameters.set(set).then((answers) =>
           this.#answerParameters(ticket, answers)
         );
@@ -375,14 +391,20 @@ export class HostSession {
       this.#refuse(frame, FrameErrorCode.HOST_BUSY);
       return null;
     }
+    const ticket = { frames };
     this.#keptFrames += frames;
-    return { connection: this.#connection, frames };
+    this.#kept.set(ticket, Infinity);
+    return ticket;
+  }
+
+  /** The answer takes its time. */
+  #waits(ticket: Ticket): void {
+    if (this.#kept.has(ticket)) this.#kept.set(ticket, this.#parts.nowMs());
   }
 
   /** Gives the room for an answer back, to be filled; false when it is owed to nobody any more. */
   #give(ticket: Ticket): boolean {
-    // It may be another host by now.
-    if (ticket.connection !== this.#connection) return false;
+    if (!this.#kept.delete(ticket)) return false;
     this.#keptFrames -= ticket.frames;
     return true;
   }

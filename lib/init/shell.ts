@@ -143,6 +143,7 @@ export class Shell {
           this.#record("PEER_FRAME", peerFrameText(frame));
         }
       },
+      nowMs: () => machine.boottimeMs(),
       onConnected: (isConnected) =>
         this.#dispatch({ kind: "host", isConnected }),
     });

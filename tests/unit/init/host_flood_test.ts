@@ -122,6 +122,7 @@ Deno.test("HostSession answers what needs no disk in the middle of a flood, howe
       onChange: () => {},
     }),
     onPeerFrame: () => {},
+    nowMs: () => performance.now(),
     onConnected: () => {},
   });
   session.open();

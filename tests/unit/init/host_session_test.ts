@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { LANE_CAPACITY_FRAMES } from "../../../lib/host/frame_queue.ts";
 import { HostLink } from "../../../lib/host/link.ts";
 import type { HostRequest } from "../../../lib/host/requests.ts";
-import { HostSession } from "../../../lib/init/host_session.ts";
+import { HostSession, LATE_NEWS_MS } from "../../../lib/init/host_session.ts";
 import { Log } from "../../../lib/init/log.ts";
 import {
   decodeFrameFault,
@@ -39,6 +39,7 @@ class Bench {
   /** Answers of PRM_SET that are not given yet. */
   readonly sets: ((answers: ParameterAnswer[]) => void)[] = [];
   staged = 1;
+  nowMs = 1_000;
   readonly session: HostSession;
 
   constructor() {
@@ -62,6 +63,7 @@ class Bench {
         dropStaged: () => void (this.staged = 0),
       },
       onPeerFrame: (frame) => void this.peers.push(frame),
+      nowMs: () => this.nowMs,
       onConnected: (isConnected) => void this.connections.push(isConnected),
     });
     this.session.open();
@@ -243,6 +245,7 @@ Deno.test("HostSession gives the next host nothing that the last one asked for",
   );
   bench.session.followLog({ isOn: true, name: null });
   bench.frames();
+  bench.nowMs += LATE_NEWS_MS;
   bench.port.poll(true);
   bench.port.poll();
   assertEquals(bench.connections, [true, false, true]);
@@ -262,6 +265,32 @@ Deno.test("HostSession gives the next host nothing that the last one asked for",
   // And what the new one asks for has all the room there is.
   for (let index = 0; index < 4; index++) bench.command(CommandCode.DP_READ);
   assertEquals(bench.requests.length, 5);
+});
+
+Deno.test("HostSession answers what was asked just before the news of a hang-up: it may be the next host's", async () => {
+  const bench = new Bench();
+  bench.command(CommandCode.DP_LIST, 1);
+  bench.nowMs += LATE_NEWS_MS - 1;
+  bench.command(CommandCode.DP_LIST, 2);
+  bench.send(
+    FrameType.PRM_SET,
+    encodeParameterSet({ parameterId: 7, value: new Uint8Array() }),
+  );
+  bench.frames();
+  bench.nowMs += 1;
+  bench.port.poll(true);
+  bench.port.poll();
+  assertEquals(bench.connections, [true, false, true]);
+  for (const request of bench.requests) bench.session.answer(request, 0);
+  const value = new Uint8Array();
+  bench.sets[0]?.([{ parameterId: 7, generation: 1, status: 0, value }]);
+  await Promise.resolve();
+  await Promise.resolve();
+  const [late, set, ...others] = bench.frames();
+  assertEquals(others, []);
+  assertEquals(late?.type, FrameType.TM);
+  assertEquals(late && decodeAnswer(late.payload).sequence, 2);
+  assertEquals(set?.type, FrameType.PRM_RSP);
 });
 
 Deno.test("HostSession sends the parameters of one answer one behind the other", () => {
