@@ -74,17 +74,24 @@ let lastErrno = 0;
 /**
  * Opening a function costs 0.1 ms, because the runtime makes machine code for
  * it, and fifty times that in an emulated machine. Process 1 is in a hurry and
- * calls half of them: there each is opened at its first call. Anywhere else all
- * are opened at once, because a library that is opened inside a test is a leak
- * in the eyes of the test runner.
+ * calls half of them: there each is found at its first call, and opened when it
+ * has been called so often that it was worth it. Anywhere else all are opened at
+ * once, because a library that is opened inside a test is a leak in the eyes of
+ * the test runner.
  */
 const OPENS_LATE = Deno.pid === 1;
 
+/**
+ * So often a function is called by its address before it is opened: such a call
+ * takes a microsecond instead of a tenth, since the runtime reads the types each
+ * time, and a boot calls none so often.
+ */
+const CALLS_BEFORE_OPENING = 250;
+
 function load(): Libc {
   try {
-    const { __errno_location } = SYMBOLS;
-    const place = Deno.dlopen(LIBRARY, { __errno_location }).symbols
-      .__errno_location();
+    const place = (addressed("__errno_location")?.() ??
+      null) as Deno.PointerValue;
     if (place === null) throw new Error("__errno_location returned null");
     errnoMemory = new Int32Array(
       Deno.UnsafePointerView.getArrayBuffer(
@@ -92,9 +99,7 @@ function load(): Libc {
         Int32Array.BYTES_PER_ELEMENT,
       ),
     );
-    loaded = OPENS_LATE ? openLate(openOne) : recordErrno(
-      Deno.dlopen(LIBRARY, SYMBOLS).symbols as Record<string, unknown>,
-    ) as unknown as Libc;
+    loaded = OPENS_LATE ? openLate(findOne) : openAll();
     return loaded;
   } catch (cause) {
     throw new Error(
@@ -109,7 +114,8 @@ function load(): Libc {
  * whoever took one out of the table before that call keeps what opens it, and
  * the runtime never gives back the memory of what it has opened.
  *
- * @param open Opens one function of the table; null where it is missing.
+ * @param open Opens one function of the table; null where it is missing. What
+ * it is given besides puts a better one in the place of what it returned.
  * @returns The table. One that may be missing is opened at once, since it is
  * asked for before it is called.
  *
@@ -128,45 +134,94 @@ function load(): Libc {
  * ```
  */
 export function openLate(
-  open: (name: keyof typeof SYMBOLS) => NativeFunction | null,
+  open: (
+    name: keyof typeof SYMBOLS,
+    replace: (better: NativeFunction | null) => void,
+  ) => NativeFunction | null,
 ): Libc {
   const table: Record<string, NativeFunction | null> = {};
   for (const key of Object.keys(SYMBOLS)) {
     const name = key as keyof typeof SYMBOLS;
     const symbol: Deno.ForeignFunction = SYMBOLS[name];
+    let opened: NativeFunction | null | undefined;
+    const replace = (better: NativeFunction | null): void => {
+      table[name] = opened = better;
+    };
     if (symbol.optional) {
-      table[name] = open(name);
+      replace(open(name, replace));
       continue;
     }
-    let opened: NativeFunction | null | undefined;
     table[name] = (...values) => {
-      if (opened === undefined) table[name] = opened = open(name);
+      if (opened === undefined) replace(open(name, replace));
       return opened?.(...values);
     };
   }
   return table as unknown as Libc;
 }
 
+/** Opens all functions of the library. */
+function openAll(): Libc {
+  const raw = Deno.dlopen(LIBRARY, SYMBOLS).symbols as Record<string, unknown>;
+  const table: Record<string, NativeFunction | null> = {};
+  for (const key of Object.keys(SYMBOLS)) {
+    const name = key as keyof typeof SYMBOLS;
+    table[name] = recordErrno(name, raw[name] as NativeFunction | null);
+  }
+  return table as unknown as Libc;
+}
+
+/** Finds one function of the library, and opens it when it is called often. */
+function findOne(
+  name: keyof typeof SYMBOLS,
+  replace: (opened: NativeFunction | null) => void,
+): NativeFunction | null {
+  const symbol: Deno.ForeignFunction = SYMBOLS[name];
+  // For one of another thread the runtime makes no machine code.
+  if (symbol.nonblocking) return openOne(name);
+  const call = addressed(name);
+  if (call === null) return null;
+  let calls = 0;
+  return (...values) => {
+    if (++calls === CALLS_BEFORE_OPENING) replace(openOne(name));
+    const result = call(...values);
+    lastErrno = errnoMemory[0] ?? 0;
+    return result;
+  };
+}
+
+/** A function that is called by its address; null where it is missing. */
+function addressed(name: keyof typeof SYMBOLS): NativeFunction | null {
+  const symbol: Deno.ForeignFunction = SYMBOLS[name];
+  const { symbols } = Deno.dlopen(LIBRARY, {
+    [name]: {
+      name: symbol.name ?? name,
+      type: "pointer",
+      optional: symbol.optional ?? false,
+    },
+  });
+  const address = symbols[name] as Deno.PointerValue<Deno.ForeignFunction>;
+  if (address === null) return null;
+  const pointer = new Deno.UnsafeFnPointer(address, symbol);
+  return pointer.call.bind(pointer) as unknown as NativeFunction;
+}
+
 /** Opens one function of the library. */
 function openOne(name: keyof typeof SYMBOLS): NativeFunction | null {
   const { symbols } = Deno.dlopen(LIBRARY, { [name]: SYMBOLS[name] });
-  return recordErrno(symbols as Record<string, unknown>)[name] ?? null;
+  const call = (symbols as Record<string, unknown>)[name];
+  return recordErrno(name, call as NativeFunction | null);
 }
 
-/** The same functions, which note errno before they return. */
+/** The same function, which notes errno before it returns. */
 function recordErrno(
-  raw: Readonly<Record<string, unknown>>,
-): Record<string, NativeFunction | null> {
-  const table: Record<string, NativeFunction | null> = {};
-  for (const [name, symbol] of Object.entries<Deno.ForeignFunction>(SYMBOLS)) {
-    if (!Object.hasOwn(raw, name)) continue;
-    const call = raw[name] as NativeFunction | null;
-    // A function that is missing, or one of another thread, has no errno.
-    table[name] = call === null || symbol.nonblocking
-      ? call
-      : OFTEN_CALLED[name]?.(call) ?? recording(call, symbol.parameters.length);
-  }
-  return table;
+  name: keyof typeof SYMBOLS,
+  call: NativeFunction | null,
+): NativeFunction | null {
+  const symbol: Deno.ForeignFunction = SYMBOLS[name];
+  // A function that is missing, or one of another thread, has no errno.
+  return call === null || symbol.nonblocking
+    ? call
+    : OFTEN_CALLED[name]?.(call) ?? recording(call, symbol.parameters.length);
 }
 
 /**

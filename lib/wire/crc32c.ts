@@ -46,9 +46,36 @@ function makeTable(): Int32Array {
   return table;
 }
 
-// A machine that can't instantiate WebAssembly must not lose its PID 1 over a
-// checksum: the table loop then does it all.
-const hasher = await createCRC32(POLYNOMIAL).catch(() => undefined);
+type Hasher = Awaited<ReturnType<typeof createCRC32>>;
+
+let hasher: Hasher | undefined;
+let loading: Promise<boolean> | undefined;
+
+/**
+ * Loads hash-wasm, which the first long input does by itself: that input, and
+ * those that come before it is loaded, have the table loop. A boot has no long
+ * input, and making a WebAssembly module is a tenth of all that the init does
+ * there when nothing has been executed before.
+ *
+ * @returns Whether it is there; false on a machine without WebAssembly, which
+ * must not lose its PID 1 over a checksum: the table loop then does it all.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { crc32cByHashWasm, loadHashWasm } from "./crc32c.ts";
+ *
+ * assertEquals(await loadHashWasm(), true);
+ * assertEquals(crc32cByHashWasm(new Uint8Array(32)), 0x8A9136AA);
+ * ```
+ */
+export function loadHashWasm(): Promise<boolean> {
+  loading ??= createCRC32(POLYNOMIAL).then((made) => {
+    hasher = made;
+    return true;
+  }).catch(() => false);
+  return loading;
+}
 
 /**
  * The CRC-32C of some bytes, from the faster engine for their number.
@@ -73,7 +100,8 @@ export function crc32c(bytes: Uint8Array): number {
 
 /**
  * The CRC-32C of some bytes, computed by hash-wasm whatever their number. Where
- * WebAssembly is missing, the table loop stands in for it.
+ * it is not loaded yet, see {@linkcode loadHashWasm}, or WebAssembly is missing,
+ * the table loop stands in for it.
  *
  * @param bytes Any bytes.
  * @returns The checksum as an unsigned 32-bit integer.
@@ -87,7 +115,10 @@ export function crc32c(bytes: Uint8Array): number {
  * ```
  */
 export function crc32cByHashWasm(bytes: Uint8Array): number {
-  if (hasher === undefined) return crc32cByTable(bytes);
+  if (hasher === undefined) {
+    loadHashWasm();
+    return crc32cByTable(bytes);
+  }
   // The hexadecimal digest is the cheaper one: "binary" makes a typed array.
   return parseInt(hasher.init().update(bytes).digest("hex"), 16);
 }

@@ -9,7 +9,7 @@
  */
 
 import { defineLayout, type Layout } from "./codec.ts";
-import { crc32cByHashWasm } from "./crc32c.ts";
+import { crc32c } from "./crc32c.ts";
 import { bytes, constant, shownCrc32cOver, u16, u32, u64 } from "./fields.ts";
 import { formatUuid } from "./uuid.ts";
 
@@ -162,8 +162,7 @@ export function checkMagic(superblock: Superblock): boolean {
 }
 
 /**
- * Whether a superblock's CRC matches its other fields. Computed by hash-wasm,
- * while encoders use the table loop: two engines must agree on every boot.
+ * Whether a superblock's CRC matches its other fields.
  *
  * @param superblock A decoded superblock.
  * @returns True if the CRC-32C over its first 44 bytes is the one it holds.
@@ -179,7 +178,7 @@ export function checkMagic(superblock: Superblock): boolean {
 export function checkCrc(superblock: Superblock): boolean {
   const encoded = superblockLayout.encodeUnjudged(superblock);
   const covered = encoded.subarray(0, superblockLayout.offsetOf("crc32"));
-  return crc32cByHashWasm(covered) === superblock.crc32;
+  return crc32c(covered) === superblock.crc32;
 }
 
 /**

@@ -10,10 +10,12 @@ import {
   crc32c,
   crc32cByHashWasm,
   crc32cByTable,
+  loadHashWasm,
 } from "../../lib/wire/crc32c.ts";
 import type { Comparison } from "./harness.ts";
 
 const hasher = await createCRC32(0x82F63B78);
+await loadHashWasm();
 const table = new Int32Array(256).map((_, byte) => {
   let remainder = byte;
   for (let bit = 0; bit < 8; bit++) {

@@ -1,6 +1,6 @@
 /**
- * The whole init with what it takes from the runtime counted: libraries that it
- * opens, timers that are set, listeners, descriptors, sockets of services. At
+ * The whole init with what it takes from the runtime counted: functions of
+ * libraries that it opens once more in the same way, timers that are set, listeners, descriptors, sockets of services. At
  * SIGUSR2 it appends the numbers of that moment to a file, as a line of JSON.
  *
  * Arguments: the folder in which the file `counts` is.
@@ -17,8 +17,14 @@ const timers = new Set<number>();
 const { dlopen, addSignalListener, removeSignalListener } = Deno;
 const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;
 
+const opened = new Set<string>();
+
 Deno.dlopen = (file, symbols) => {
-  libraries++;
+  for (const [name, symbol] of Object.entries(symbols)) {
+    const how = `${file} ${name} ${"type" in symbol ? "address" : "function"}`;
+    if (opened.has(how)) libraries++;
+    opened.add(how);
+  }
   return dlopen(file, symbols);
 };
 Deno.addSignalListener = (signal, handler) => {
