@@ -14,16 +14,16 @@ import { ToolchainError, withProgress } from "./toolchain/report.ts";
 /**
  * V8's flags for a program that runs as PID 1 of a small machine. One thread:
  * V8's helpers would only add memory, and threads that signals can reach. The
- * heap is kept small; measured after 1.5 s of garbage, the resident set is
- * 72 MB instead of 120 MB, for a fifth of the throughput.
+ * heap is kept small: measured after 1.5 s of garbage, 56 MB are resident
+ * instead of 63 MB.
  *
  * A function is handed to an optimizing compiler after 25 times as many calls
  * or turns as V8 would wait. On one thread the program waits for the compiler,
  * and a boot has nothing to gain: measured in QEMU's interpreter, where code
- * that runs for the first time is the dear one, a sixth of all code that the
- * machine executed between the runtime's start and READY was these compilers',
- * for four functions. What is really called often gets there all the same: a
- * function that is called 10,000 times a second, after a second.
+ * that runs for the first time is the dear one, a seventh of such code in a
+ * whole boot was these compilers', for four functions. What is really called
+ * often gets there all the same: a function that is called 10,000 times a
+ * second, after a second.
  */
 export const INIT_V8_FLAGS: readonly string[] = [
   "--single-threaded",

@@ -54,8 +54,8 @@ let loading: Promise<boolean> | undefined;
 /**
  * Loads hash-wasm, which the first long input does by itself: that input, and
  * those that come before it is loaded, have the table loop. A boot has no long
- * input, and making a WebAssembly module is a tenth of all that the init does
- * there when nothing has been executed before.
+ * input, and making a WebAssembly module is a seventeenth of the code that the
+ * init executes there for the first time.
  *
  * @returns Whether it is there; false on a machine without WebAssembly, which
  * must not lose its PID 1 over a checksum: the table loop then does it all.

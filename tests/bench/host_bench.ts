@@ -18,7 +18,7 @@ import { compare, type ComparisonResult } from "./harness.ts";
 
 /** Frames that are under way at once in a stream. */
 const WINDOW_FRAMES = 64;
-const WARM_FRAMES = 40_000;
+const WARM_FRAMES = 120_000;
 const TURN_MS = 400;
 const TURNS = 9;
 /** How long a peer may take to be there. */

@@ -1,7 +1,8 @@
 /**
  * The whole init with what it takes from the runtime counted: functions of
- * libraries that it opens once more in the same way, timers that are set, listeners, descriptors, sockets of services. At
- * SIGUSR2 it appends the numbers of that moment to a file, as a line of JSON.
+ * libraries that it opens once more in the same way, timers that are set,
+ * listeners, descriptors, sockets of services. At SIGUSR2 it appends the numbers
+ * of that moment to a file, as a line of JSON.
  *
  * Arguments: the folder in which the file `counts` is.
  *
