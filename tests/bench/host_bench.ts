@@ -129,7 +129,7 @@ async function ports(): Promise<ComparisonResult[]> {
     // socket pair, and of QEMU's process for each answer.
     otherwise:
       "an answer takes the init 1.6 us of native processor time, which " +
-      "QEMU's interpreter makes 29 to 36 us of, where C's takes 4.4 us there: " +
+      "QEMU's interpreter makes 29 to 80 us of, where C's takes 4.4 us there: " +
       "46 % is the guest's code as QEMU has translated it, 32 % QEMU's own " +
       "code, such as its search for the next piece, 21 % the host's kernel. " +
       "To wait with epoll, as whoever has more than one descriptor does, is " +
