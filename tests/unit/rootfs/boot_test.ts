@@ -173,11 +173,13 @@ Deno.test("requireFreeSocket says why QEMU could not make its socket, and leaves
       "another VM serves the socket",
     );
     listener.close();
-    // Nobody serves what is left of it.
+    const names = () =>
+      [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    // Nobody serves what is left of it, if the runtime leaves anything.
+    const left = names();
     await requireFreeSocket(path);
     assertEquals(await Deno.readTextFile(`${folder}/file`), "mine");
-    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-    assertEquals(names, ["file", "ipc"]);
+    assertEquals(names(), left);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
