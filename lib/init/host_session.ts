@@ -96,6 +96,8 @@ export const LATE_NEWS_MS = 100;
 interface Ticket {
   /** How many frames it may have. */
   readonly frames: number;
+  /** Whether somebody still waits for it. */
+  isOwed: boolean;
 }
 
 /** Whose lines of the log are sent, and the last that was. */
@@ -116,9 +118,9 @@ export class HostSession {
   #following: Following | null = null;
   #isPumping = false;
   #unfollow: (() => void) | null = null;
-  /** What room is kept, and since when it waits; Infinity while it is asked for. */
-  readonly #kept = new Map<Ticket, number>();
-  /** The frames of all that. */
+  /** The room for answers that take their time, and since when each does. */
+  readonly #waiting = new Map<Ticket, number>();
+  /** Frames for which room is kept, for these answers and the one at hand. */
   #keptFrames = 0;
 
   /**
@@ -248,11 +250,11 @@ export class HostSession {
 
   /** Whoever asked for something until a moment has gone. */
   #forget(untilMs: number): void {
-    for (const [ticket, sinceMs] of this.#kept) {
+    for (const [ticket, sinceMs] of this.#waiting) {
       if (sinceMs <= untilMs) this.#give(ticket);
     }
     for (const [request, ticket] of this.#tickets) {
-      if (!this.#kept.has(ticket)) this.#tickets.delete(request);
+      if (!ticket.isOwed) this.#tickets.delete(request);
     }
     this.#parts.parameters.dropStaged();
     // Who comes next asks for the log anew, if it wants it.
@@ -391,20 +393,20 @@ export class HostSession {
       this.#refuse(frame, FrameErrorCode.HOST_BUSY);
       return null;
     }
-    const ticket = { frames };
     this.#keptFrames += frames;
-    this.#kept.set(ticket, Infinity);
-    return ticket;
+    return { frames, isOwed: true };
   }
 
   /** The answer takes its time. */
   #waits(ticket: Ticket): void {
-    if (this.#kept.has(ticket)) this.#kept.set(ticket, this.#parts.nowMs());
+    if (ticket.isOwed) this.#waiting.set(ticket, this.#parts.nowMs());
   }
 
   /** Gives the room for an answer back, to be filled; false when it is owed to nobody any more. */
   #give(ticket: Ticket): boolean {
-    if (!this.#kept.delete(ticket)) return false;
+    if (!ticket.isOwed) return false;
+    ticket.isOwed = false;
+    this.#waiting.delete(ticket);
     this.#keptFrames -= ticket.frames;
     return true;
   }
