@@ -4,7 +4,7 @@
  * @module
  */
 
-import { status } from "../../lib/linux/file.ts";
+import { status } from "../../lib/linux/file_status.ts";
 import type { DataProduct } from "../../lib/storage/descriptor.ts";
 import { BLOCK_SIZE_BYTES } from "../../lib/storage/device.ts";
 import { hexNumber } from "../../lib/wire/hex.ts";

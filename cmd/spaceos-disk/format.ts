@@ -4,7 +4,9 @@
  * @module
  */
 
-import { close, open, status, truncate } from "../../lib/linux/file.ts";
+import { close, open } from "../../lib/linux/file.ts";
+import { status } from "../../lib/linux/file_status.ts";
+import { truncate } from "../../lib/linux/positioned_file.ts";
 import { SystemError } from "../../lib/linux/error.ts";
 import type { BlockDevice } from "../../lib/storage/device.ts";
 import { describeContent, formatVolume } from "../../lib/storage/format.ts";

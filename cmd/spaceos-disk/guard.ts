@@ -10,7 +10,8 @@
 
 import { SystemError } from "../../lib/linux/error.ts";
 import { tryLock } from "../../lib/linux/descriptor.ts";
-import { close, open, status } from "../../lib/linux/file.ts";
+import { close, open } from "../../lib/linux/file.ts";
+import { status } from "../../lib/linux/file_status.ts";
 import { CommandError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
 

@@ -6,14 +6,13 @@
  */
 
 import { SystemError } from "../../lib/linux/error.ts";
+import { close, open } from "../../lib/linux/file.ts";
 import {
-  close,
   type FileStatus,
-  open,
-  pread,
   sizeBytes,
   status,
-} from "../../lib/linux/file.ts";
+} from "../../lib/linux/file_status.ts";
+import { pread } from "../../lib/linux/positioned_file.ts";
 import {
   type FileBlockDevice,
   openFileDevice,

@@ -9,7 +9,9 @@
  *
  * @module
  */
-import { close, open, preadAsync, status } from "../linux/file.ts";
+import { close, open } from "../linux/file.ts";
+import { status } from "../linux/file_status.ts";
+import { preadAsync } from "../linux/positioned_file.ts";
 import { toHex } from "../wire/hex.ts";
 import type { ManifestEntry } from "./manifest.ts";
 import type { Sha256 } from "./sha256.ts";

@@ -10,7 +10,8 @@
  *
  * @module
  */
-import { close, open, preadAsync, read } from "../linux/file.ts";
+import { close, open, read } from "../linux/file.ts";
+import { preadAsync } from "../linux/positioned_file.ts";
 
 /** The most bytes of a file that are read at once; longer ones are cut. */
 const TEXT_MAX_BYTES = 256 * 1024;

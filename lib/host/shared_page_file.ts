@@ -7,7 +7,8 @@
  */
 import { readControl, writeControl } from "../linux/control_file.ts";
 import { SystemError } from "../linux/error.ts";
-import { close, open, status } from "../linux/file.ts";
+import { close, open } from "../linux/file.ts";
+import { status } from "../linux/file_status.ts";
 import { mapShared } from "../linux/memory_map.ts";
 import { SHARED_PAGE_SIZE_BYTES, SharedPage } from "../wire/shared_page.ts";
 

@@ -13,7 +13,8 @@
  */
 import { SystemError } from "../linux/error.ts";
 import { tryLock } from "../linux/descriptor.ts";
-import { close, open, status } from "../linux/file.ts";
+import { close, open } from "../linux/file.ts";
+import { status } from "../linux/file_status.ts";
 import type { Poller, PollEvents } from "../linux/poller.ts";
 import { acceptStream, connectStream, listenStream } from "../linux/socket.ts";
 import {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { syncAll } from "../linux/file.ts";
+import { syncAll } from "../linux/positioned_file.ts";
 import { mount, type MountEntry, readMounts, unmount } from "../linux/mount.ts";
 import { halt, poweroff, reboot } from "../linux/reboot.ts";
 import type { Log } from "./log.ts";

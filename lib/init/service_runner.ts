@@ -8,7 +8,8 @@
  */
 import { Cgroup } from "../linux/cgroup.ts";
 import { SystemError } from "../linux/error.ts";
-import { close, open, pread } from "../linux/file.ts";
+import { close, open } from "../linux/file.ts";
+import { pread } from "../linux/positioned_file.ts";
 import type { Poller } from "../linux/poller.ts";
 import { type ChildExit, kill, killGroup } from "../linux/process.ts";
 import { type SignalName, SIGNALS } from "../linux/signal_table.ts";

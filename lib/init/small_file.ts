@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { close, open, read, status } from "../linux/file.ts";
+import { close, open, read } from "../linux/file.ts";
+import { status } from "../linux/file_status.ts";
 
 /**
  * Reads a regular file, at once.

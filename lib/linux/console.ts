@@ -8,7 +8,8 @@
 
 import { SystemError } from "./error.ts";
 import { duplicate, duplicateAbove, isOpen } from "./descriptor.ts";
-import { close, open, status, write } from "./file.ts";
+import { close, open, write } from "./file.ts";
+import { status } from "./file_status.ts";
 
 /** Options of {@linkcode openStandardDescriptors}. */
 export interface StandardDescriptorOptions {

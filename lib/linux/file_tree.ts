@@ -9,7 +9,7 @@
 
 import { cString } from "./c_string.ts";
 import { SystemError } from "./error.ts";
-import { status } from "./file.ts";
+import { status } from "./file_status.ts";
 import { check, libc } from "./libc.ts";
 
 const AT_FDCWD = -100;
@@ -28,7 +28,7 @@ const EEXIST = 17;
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { status } from "./file.ts";
+ * import { status } from "./file_status.ts";
  * import { makeDirectories } from "./file_tree.ts";
  *
  * const folder = Deno.makeTempDirSync();

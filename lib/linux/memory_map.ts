@@ -34,7 +34,8 @@ const MAP_FAILED = 2n ** 64n - 1n;
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close, open, pwrite } from "./file.ts";
+ * import { close, open } from "./file.ts";
+ * import { pwrite } from "./positioned_file.ts";
  * import { mapShared } from "./memory_map.ts";
  *
  * const path = Deno.makeTempFileSync();

@@ -7,7 +7,7 @@
 
 import { cString } from "./c_string.ts";
 import { SystemError } from "./error.ts";
-import { type FileKind, status } from "./file.ts";
+import { type FileKind, status } from "./file_status.ts";
 import { libc } from "./libc.ts";
 
 const ENOENT = 2;

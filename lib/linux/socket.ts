@@ -7,7 +7,8 @@
  */
 
 import { SystemError } from "./error.ts";
-import { close, status } from "./file.ts";
+import { close } from "./file.ts";
+import { status } from "./file_status.ts";
 import { bytesOf, cString } from "./c_string.ts";
 import { check, errno, libc } from "./libc.ts";
 
@@ -82,7 +83,8 @@ export interface DatagramSocketOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close, status } from "./file.ts";
+ * import { close } from "./file.ts";
+ * import { status } from "./file_status.ts";
  * import { bindDatagramSocket, receiveDatagram } from "./socket.ts";
  *
  * const descriptor = bindDatagramSocket(`@example-${Deno.pid}`);
@@ -172,7 +174,8 @@ const CONTROL_OFFSET = 72;
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close, status } from "./file.ts";
+ * import { close } from "./file.ts";
+ * import { status } from "./file_status.ts";
  * import {
  *   bindDatagramSocket,
  *   receiveDatagram,
@@ -319,7 +322,8 @@ export function sendDatagram(path: string, bytes: Uint8Array): boolean {
  *
  * @example
  * ```ts
- * import { close, status } from "./file.ts";
+ * import { close } from "./file.ts";
+ * import { status } from "./file_status.ts";
  * import { socketPair } from "./socket.ts";
  *
  * const [left, right] = socketPair("packet");
@@ -356,7 +360,8 @@ function streamSocket(): number {
  *
  * @example
  * ```ts
- * import { close, status } from "./file.ts";
+ * import { close } from "./file.ts";
+ * import { status } from "./file_status.ts";
  * import { listenStream } from "./socket.ts";
  *
  * close(listenStream(`@example-listen-${Deno.pid}`));
@@ -410,7 +415,8 @@ function isStale(path: string, address: Uint8Array<ArrayBuffer>): boolean {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { close, status } from "./file.ts";
+ * import { close } from "./file.ts";
+ * import { status } from "./file_status.ts";
  * import { acceptStream, listenStream } from "./socket.ts";
  *
  * const listener = listenStream(`@example-accept-${Deno.pid}`);
@@ -445,7 +451,8 @@ export function acceptStream(listener: number): number | null {
  *
  * @example
  * ```ts
- * import { close, status } from "./file.ts";
+ * import { close } from "./file.ts";
+ * import { status } from "./file_status.ts";
  * import { connectStream, listenStream } from "./socket.ts";
  *
  * const listener = listenStream(`@example-connect-${Deno.pid}`);

@@ -11,19 +11,17 @@
  * @module
  */
 
+import { close, open } from "../linux/file.ts";
+import { isReadOnly, sizeBytes } from "../linux/file_status.ts";
 import {
-  close,
   dropCache,
   fdatasync,
   fdatasyncAsync,
-  isReadOnly,
-  open,
   pread,
   preadAsync,
   pwrite,
   pwriteAsync,
-  sizeBytes,
-} from "../linux/file.ts";
+} from "../linux/positioned_file.ts";
 import {
   assertBlockRange,
   BLOCK_SIZE_BYTES,

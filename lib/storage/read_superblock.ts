@@ -6,7 +6,8 @@
  * @module
  */
 
-import { close, open, pread } from "../linux/file.ts";
+import { close, open } from "../linux/file.ts";
+import { pread } from "../linux/positioned_file.ts";
 import {
   decodeSuperblock,
   type Superblock,

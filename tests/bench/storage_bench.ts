@@ -16,13 +16,12 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
+import { close, open } from "../../lib/linux/file.ts";
 import {
-  close,
   fdatasync,
-  open,
   pwrite,
   pwriteAsync,
-} from "../../lib/linux/file.ts";
+} from "../../lib/linux/positioned_file.ts";
 import type { BlockDevice } from "../../lib/storage/device.ts";
 import { openFileDevice } from "../../lib/storage/file_device.ts";
 import { formatVolume } from "../../lib/storage/format.ts";

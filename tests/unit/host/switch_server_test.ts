@@ -6,7 +6,8 @@ import {
   type SwitchServerOptions,
 } from "../../../lib/host/switch_server.ts";
 import { SystemError } from "../../../lib/linux/error.ts";
-import { close, read, status, write } from "../../../lib/linux/file.ts";
+import { close, read, write } from "../../../lib/linux/file.ts";
+import { status } from "../../../lib/linux/file_status.ts";
 import { Poller } from "../../../lib/linux/poller.ts";
 import {
   acceptStream,

@@ -12,21 +12,17 @@ import {
   pipe,
   tryLock,
 } from "../../../lib/linux/descriptor.ts";
+import { close, open, read, write } from "../../../lib/linux/file.ts";
+import { sizeBytes, status } from "../../../lib/linux/file_status.ts";
 import {
-  close,
   fdatasync,
   fdatasyncAsync,
-  open,
   pread,
   preadAsync,
   pwrite,
   pwriteAsync,
-  read,
-  sizeBytes,
-  status,
   truncate,
-  write,
-} from "../../../lib/linux/file.ts";
+} from "../../../lib/linux/positioned_file.ts";
 import { overrideLibc, setErrno } from "../../../lib/linux/libc.ts";
 
 function withFile(

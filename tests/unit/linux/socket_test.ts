@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertFalse, assertThrows } from "@std/assert";
 import { SystemError } from "../../../lib/linux/error.ts";
 import { pipe } from "../../../lib/linux/descriptor.ts";
-import { close, open, read, status, write } from "../../../lib/linux/file.ts";
+import { close, open, read, write } from "../../../lib/linux/file.ts";
+import { status } from "../../../lib/linux/file_status.ts";
 import {
   acceptStream,
   bindDatagramSocket,
