@@ -375,8 +375,11 @@ export class Shell {
 
   /** Says and records what is still to be told; says whether that was anything. */
   #tell(): boolean {
-    clearTimeout(this.#tellTimer);
-    this.#tellTimer = undefined;
+    // Each request comes by here, and to clear no timer is as dear as to clear one.
+    if (this.#tellTimer !== undefined) {
+      clearTimeout(this.#tellTimer);
+      this.#tellTimer = undefined;
+    }
     if (this.#untold.length === 0) return false;
     const effects = this.#untold.splice(0);
     for (const effect of effects) this.#carryOutOne(effect);
