@@ -6,6 +6,7 @@
  */
 import { CLOSED_CONFIG_PATH, writeClosedConfiguration } from "./config.ts";
 import { type Network, NETWORK_VARIABLE } from "./network.ts";
+import { ToolchainError } from "./report.ts";
 
 /** The repository's folder, without a trailing slash. */
 export const REPOSITORY: string = (import.meta.dirname ?? "/").split("/")
@@ -31,6 +32,7 @@ export interface Environment {
  *
  * @param network what the machine can reach
  * @returns how to start programs
+ * @throws {ToolchainError} when the repository's own folder can't be written to
  */
 export function prepareEnvironment(network: Network): Environment {
   if (network === "open") {
@@ -41,7 +43,7 @@ export function prepareEnvironment(network: Network): Environment {
       variables: { [NETWORK_VARIABLE]: network },
     };
   }
-  const path = writeClosedConfiguration(REPOSITORY);
+  const path = closedConfigurationPath();
   const variables: Record<string, string> = { [NETWORK_VARIABLE]: network };
   if (Deno.env.get("DENO_TLS_CA_STORE") === undefined) {
     // npm's registry may be reached through a proxy with its own certificate.
@@ -72,5 +74,17 @@ export function currentEnvironment(): Environment {
     return prepareEnvironment("closed");
   } catch {
     return prepareEnvironment("open");
+  }
+}
+
+function closedConfigurationPath(): string {
+  try {
+    return writeClosedConfiguration(REPOSITORY);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ToolchainError(
+      `${REPOSITORY}/${CLOSED_CONFIG_PATH} can't be written, with which programs find what a closed machine lacks: copy the repository to where it may be written to (${reason})`,
+      { cause },
+    );
   }
 }

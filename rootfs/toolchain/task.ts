@@ -13,35 +13,19 @@ import {
 import { NETWORK_VARIABLE, probeNetwork } from "./network.ts";
 import { rehearsePublication } from "./publish.ts";
 import { say, ToolchainError } from "./report.ts";
+import { asksForHelp, CHECK_HELP, HELP, TEST_HELP } from "./task_help.ts";
+import { LONG_VARIABLE } from "./test_limit.ts";
 import {
   failureReport,
   type SuiteResult,
   type TestFailure,
 } from "./test_report.ts";
-import { findSuites, runRead, runSuite, type TestSuite } from "./test_run.ts";
-
-const HELP = `Usage: deno task NAME [ARGUMENTS]
-
-  boot [OPTIONS]      build the image and boot it in QEMU (--help for options)
-  image               build the image and its disk
-  test [SUITE...]     run the tests; the suites are the folders of tests/, and doc
-  test:long [SUITE..] the same with long simulations
-  bench [ARGUMENTS]   run the benchmarks
-  check               formatting, lint, types, documentation, and what JSR
-                      would say of a publication
-  readme              write the generated parts of README.md anew
-  compile             compile all programs into rootfs/out/bin
-  disk ARGUMENTS      spaceos-disk: make, show, check and repair volumes
-  ctl ARGUMENTS       spaceosctl: talk to a running VM
-  help                this text
-
-Without deno on the PATH: npx -y deno@2.4.2 task NAME
-
-Environment:
-  SPACEOS_NETWORK     open or closed: what the machine reaches, instead of a
-                      probe of at most 3 seconds. On closed machines only the
-                      npm registry and Debian's packages are used.
-  SPACEOS_PROGRESS    off: say nothing of what is being built or fetched.`;
+import {
+  findSuites,
+  runLimited,
+  runSuite,
+  type TestSuite,
+} from "./test_run.ts";
 
 /** Runs `deno` with the machine's configuration. */
 function deno(
@@ -91,7 +75,7 @@ async function prepareAndRun(
 ): Promise<SuiteResult> {
   if (suite.name === "vm") {
     // The tests boot what is built here, once for all of them.
-    const { success, end, reader } = await runRead(
+    const { success, end, reader } = await runLimited(
       suite.name,
       [
         "run",
@@ -115,9 +99,9 @@ async function test(
   for (const name of wanted) {
     if (!suites.some((suite) => suite.name === name)) {
       console.error(
-        `there is no suite "${name}"; expected one of ${
+        `test: there is no suite "${name}", expected one of ${
           suites.map((suite) => suite.name).join(", ")
-        }`,
+        }; see deno task test --help`,
       );
       return 2;
     }
@@ -218,6 +202,13 @@ const TALKATIVE = [
   "compile",
 ];
 
+/** The help of the tasks that are done here. */
+const OWN_HELP: Readonly<Record<string, string>> = {
+  check: CHECK_HELP,
+  test: TEST_HELP,
+  "test:long": TEST_HELP,
+};
+
 async function main(
   [name = "help", ...args]: readonly string[],
 ): Promise<number> {
@@ -229,8 +220,13 @@ async function main(
     console.error(`there is no task "${name}"; see deno task help`);
     return 2;
   }
+  const ownHelp = OWN_HELP[name];
+  if (ownHelp !== undefined && asksForHelp(args)) {
+    console.log(ownHelp);
+    return 0;
+  }
   const finding = await probeNetwork(Deno.env.get(NETWORK_VARIABLE));
-  if (TALKATIVE.includes(name)) say(finding.reason);
+  if (TALKATIVE.includes(name) && !asksForHelp(args)) say(finding.reason);
   const environment = prepareEnvironment(finding.network);
   switch (name) {
     case "boot":
@@ -250,10 +246,14 @@ async function main(
     case "test":
       return await test(environment, args, {});
     case "test:long":
-      return await test(environment, args, { SPACEOS_TEST_LONG: "1" });
+      return await test(environment, args, { [LONG_VARIABLE]: "1" });
     default:
       if (args[0] !== undefined) {
-        console.error(`check: unknown argument "${args[0]}", expected none`);
+        console.error(
+          `check: unknown argument "${
+            args[0]
+          }", expected none; see deno task check --help`,
+        );
         return 2;
       }
       return await check(environment);

@@ -51,6 +51,12 @@ const FAILURES = " FAILURES ";
 /** `a test ... its step => ./tests/a_test.ts:1:6`, or `./tests/a_test.ts (uncaught error)`. */
 const HEAD = /^.+ => \S+:\d+:\d+$|^\S+ \(uncaught error\)$/;
 
+/** `running 3 tests from ./tests/a_test.ts`. */
+const PLACE = /^running \d+ tests? from (\S.*)$/;
+
+/** `a test ... ok (1ms)`, or only `a test ...` while it runs; steps are indented. */
+const TEST = /^(\S.*?) \.\.\.(?: |$)/;
+
 const SUMMARY = /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed/;
 
 /** Reads the output of one run of `deno test`. */
@@ -61,6 +67,9 @@ export class SuiteReader {
   #counts: TestCounts | undefined;
   #failures: { suite: string; name: string; lines: string[] }[] = [];
   #isInErrors = false;
+  /** The file that is under way, and the test of it that began last. */
+  #place: string | undefined;
+  #test: string | undefined;
 
   /** @param suite the name of the suite */
   constructor(suite: string) {
@@ -76,6 +85,12 @@ export class SuiteReader {
     const text = plain(line);
     this.#last.push(cut(text));
     if (this.#last.length > KEPT_LINES) this.#last.shift();
+    const place = PLACE.exec(text)?.[1];
+    if (place !== undefined) {
+      this.#place = place;
+      this.#test = undefined;
+    }
+    this.#test = TEST.exec(text)?.[1] ?? this.#test;
     const [, passed, failed] = SUMMARY.exec(text) ?? [];
     if (passed !== undefined) {
       this.#counts = { passed: Number(passed), failed: Number(failed) };
@@ -153,8 +168,21 @@ export class SuiteReader {
     return {
       suite: this.#suite,
       name: `${what} (${end})`,
-      lines: trimmed(["its last lines:", ...this.#last]),
+      lines: trimmed([
+        ...this.#lastTest(),
+        "its last lines:",
+        ...this.#last,
+      ]),
     };
+  }
+
+  #lastTest(): string[] {
+    if (this.#place === undefined) return [];
+    return [cut(
+      this.#test === undefined
+        ? `no test of ${this.#place} had begun`
+        : `the test that began last: ${this.#test} => ${this.#place}`,
+    )];
   }
 }
 

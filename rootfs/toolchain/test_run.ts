@@ -3,8 +3,10 @@
  * nothing outside rootfs/toolchain.
  */
 import { type Environment, REPOSITORY } from "./environment.ts";
+import { killFamily } from "./process_family.ts";
 import { PROGRESS_VARIABLE, say } from "./report.ts";
 import { SuiteReader, type SuiteResult } from "./test_report.ts";
+import { limitOf } from "./test_limit.ts";
 
 /** One run of `deno test`. */
 export interface TestSuite {
@@ -101,6 +103,12 @@ async function passOn(
   if (rest !== "") onLine(rest);
 }
 
+/**
+ * A variable that everything that a run starts inherits: what it leaves behind
+ * is found by it.
+ */
+const RUN_VARIABLE = "SPACEOS_TEST_RUN";
+
 /** A program of a suite that has ended. */
 export interface SuiteRun {
   /** Whether its exit status was 0. */
@@ -119,6 +127,8 @@ export interface SuiteRun {
  * @param variables more environment
  * @param out where its standard output goes
  * @param errors where its standard error goes
+ * @param stop when this aborts, the program is killed with all that came of it;
+ * its reason says why, in words
  * @returns how it ended
  */
 export async function runRead(
@@ -127,11 +137,13 @@ export async function runRead(
   variables: Readonly<Record<string, string>>,
   out: Output = Deno.stdout,
   errors: Output = Deno.stderr,
+  stop?: AbortSignal,
 ): Promise<SuiteRun> {
+  const mark = crypto.randomUUID();
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: REPOSITORY,
-    env: { ...variables },
+    env: { ...variables, [RUN_VARIABLE]: mark },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -143,14 +155,55 @@ export async function runRead(
     passOn(streams[0], out, onLine),
     passOn(streams[1], errors, onLine),
   ]);
+  const kill = (): void => killFamily(child.pid, `${RUN_VARIABLE}=${mark}`);
+  stop?.addEventListener("abort", kill);
+  if (stop?.aborted) kill();
   const { success, code, signal } = await child.status;
+  stop?.removeEventListener("abort", kill);
   const timer = setTimeout(() => {
     for (const stream of streams) void stream.cancel();
   }, DRAIN_MS);
   await reading;
   clearTimeout(timer);
-  const end = signal === null ? `exit code ${code}` : `killed by ${signal}`;
+  const end = stop?.aborted
+    ? String(stop.reason)
+    : signal === null
+    ? `exit code ${code}`
+    : `killed by ${signal}`;
   return { success, end, reader };
+}
+
+/**
+ * Runs `deno` for a suite on the terminal, until the suite's limit at most.
+ *
+ * @param name the suite
+ * @param args the arguments
+ * @param variables more environment
+ * @returns how it ended
+ */
+export async function runLimited(
+  name: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<SuiteRun> {
+  const stop = new AbortController();
+  const minutes = limitOf(name, { ...Deno.env.toObject(), ...variables });
+  const timer = minutes === undefined ? undefined : setTimeout(
+    () => stop.abort(`killed at its limit of ${minutes} minutes`),
+    minutes * 60_000,
+  );
+  try {
+    return await runRead(
+      name,
+      args,
+      variables,
+      Deno.stdout,
+      Deno.stderr,
+      stop.signal,
+    );
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
@@ -175,7 +228,7 @@ export async function runSuite(
     ...environment.configArguments,
     ...suite.args,
   ];
-  const { success, end, reader } = await runRead(suite.name, args, {
+  const { success, end, reader } = await runLimited(suite.name, args, {
     ...environment.variables,
     [PROGRESS_VARIABLE]: "off",
     ...variables,

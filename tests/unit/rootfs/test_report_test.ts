@@ -122,6 +122,17 @@ Deno.test("SuiteReader takes no death, no contradiction and no emptiness for a s
     "unit|the run ended without a result (killed by SIGKILL)|fine ... ok (1ms)|hangs ...",
   );
   assertEquals(
+    one(
+      "running 2 tests from ./tests/a_test.ts\nfine ... ok (1ms)\n" +
+        "\x1b[0mhangs ...\n  at a step ...",
+      false,
+      "killed at its limit of 20 minutes",
+    ),
+    "unit|the run ended without a result (killed at its limit of 20 minutes)|" +
+      "its last lines:|running 2 tests from ./tests/a_test.ts|fine ... ok (1ms)|" +
+      "hangs ...|  at a step ...",
+  );
+  assertEquals(
     one("", false),
     "unit|the run ended without a result (exit code 1)",
   );
@@ -249,4 +260,64 @@ Deno.test("runRead tells of a run that was killed, although what it has left beh
     "the run ended without a result (killed by SIGKILL)",
   );
   assertEquals(death?.lines.at(-1), "last words");
+});
+
+/** The first test of the file starts what a killed run may not leave behind. */
+const HANGING = `Deno.test("fine", () => {});
+Deno.test("hangs for ever", async (context) => {
+  await context.step("in a step", async () => {
+    const start = (program, args, options) =>
+      new Deno.Command(program, { args, ...options }).spawn().pid;
+    const child = start("sleep", ["1001"]);
+    const bare = start("sleep", ["1002"], { clearEnv: true });
+    const orphan = new Deno.Command("sh", {
+      args: ["-c", "setsid sleep 1003 >/dev/null 2>&1 & echo $!"],
+    }).outputSync().stdout;
+    const pids = [child, bare, Number(new TextDecoder().decode(orphan))];
+    console.error("started: " + JSON.stringify(pids) + ".");
+    await new Promise((resolve) => setTimeout(resolve, 1e9));
+  });
+});
+`;
+
+/** Whether a process is there, and not only its status. */
+function isAlive(pid: number): boolean {
+  try {
+    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+    return !/^State:\s+[ZX]/m.test(status);
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("runRead kills a run that hangs with all that it started, and names the test that began last", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "spaceos-report-" });
+  try {
+    const path = `${folder}/hanging_test.ts`;
+    await Deno.writeTextFile(path, HANGING);
+    const stop = new AbortController();
+    const words = new Sink();
+    const started = () => /started: (\[.*\])\./.exec(words.text)?.[1];
+    // What the test says comes here, and then its time is over.
+    const watched = {
+      writeSync(bytes: Uint8Array): number {
+        const count = words.writeSync(bytes);
+        if (started() !== undefined) stop.abort("killed at its limit");
+        return count;
+      },
+    };
+    const args = ["test", "--allow-all", "--no-lock", "--no-check", path];
+    const run = await runRead("real", args, {}, watched, watched, stop.signal);
+    assertEquals([run.success, run.end], [false, "killed at its limit"]);
+    const pids: number[] = JSON.parse(started() ?? "[]");
+    assertEquals(pids.map(isAlive), [false, false, false]);
+    const { counts, failures } = run.reader.finish(run.success, run.end);
+    assertEquals(counts, { passed: 0, failed: 1 });
+    assertMatch(
+      failures[0]?.lines[0] ?? "",
+      /^the test that began last: hangs for ever => .*hanging_test\.ts$/,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
