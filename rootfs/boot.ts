@@ -14,7 +14,6 @@ import {
   type MachineOptions,
   QemuMachine,
 } from "./qemu_machine.ts";
-import { exists } from "./toolchain/cache.ts";
 import { kvmWorks, requireQemu } from "./toolchain/qemu.ts";
 import { say, ToolchainError } from "./toolchain/report.ts";
 
@@ -262,6 +261,31 @@ export async function requireFreeSocket(path: string): Promise<void> {
   );
 }
 
+/**
+ * Refuses what QEMU could not take for a disk.
+ *
+ * @param path the disk, or its image
+ * @throws {ToolchainError} saying what is there, or is missing
+ */
+export async function requireDisk(path: string): Promise<void> {
+  const found = await Deno.stat(path).catch(() => null);
+  if (found === null) {
+    throw new ToolchainError(
+      `the disk ${path} is not there: name another in --disk, or make one with deno task disk format`,
+    );
+  }
+  if (!found.isFile && !found.isBlockDevice) {
+    throw new ToolchainError(
+      `the disk ${path} is neither a file nor a block device: name another in --disk`,
+    );
+  }
+  if (found.isFile && (found.size === 0 || found.size % 512 !== 0)) {
+    throw new ToolchainError(
+      `the disk ${path} has ${found.size} bytes, expected whole blocks of 512: name another in --disk`,
+    );
+  }
+}
+
 async function boot(options: BootOptions): Promise<number> {
   // A build takes its time, and makes the image's folder.
   if (!options.socketPath.startsWith(`${options.imageFolder}/`)) {
@@ -281,11 +305,7 @@ async function boot(options: BootOptions): Promise<number> {
         },
       )).trim(),
   };
-  if (options.diskPath !== undefined && !await exists(options.diskPath)) {
-    throw new ToolchainError(
-      `the disk ${options.diskPath} is not there: name another in --disk, or make one with deno task disk format`,
-    );
-  }
+  if (options.diskPath !== undefined) await requireDisk(options.diskPath);
   let accelerator: MachineOptions["accelerator"];
   if (options.accelerator === "auto") {
     accelerator = await kvmWorks(image.kernelPath) ? "kvm" : "tcg";

@@ -31,6 +31,7 @@ import {
   type MachineDescription,
   nomadJob,
 } from "./manifests.ts";
+import { type ModuleGraph, moduleGraph } from "./module_graph.ts";
 import { ociArchive } from "./oci.ts";
 import { unpackKernel } from "./own_kernel.ts";
 import { billOfMaterials } from "./sbom.ts";
@@ -187,6 +188,7 @@ async function inputDigest(
   options: BuildOptions,
   kernel: ImageKernel,
   compilerIdentity: string,
+  graph: ModuleGraph,
 ): Promise<string> {
   const hash = createHash("sha256");
   const add = (label: string, content: string | Uint8Array): void => {
@@ -202,10 +204,13 @@ async function inputDigest(
   for (const { path, bytes, executable } of options.files ?? []) {
     add(`${path} ${executable}`, bytes);
   }
-  const entryFolder = options.entry.slice(0, options.entry.lastIndexOf("/"));
+  add("entry", options.entry);
+  for (const path of graph.files) add(path, Deno.readFileSync(path));
+  for (const { registry, name, version } of graph.packages) {
+    add("package", `${registry}:${name}@${version}`);
+  }
   const sources: [string, string[]][] = [
-    [REPOSITORY, ["deno.json", "mod.ts"]],
-    [`${REPOSITORY}/lib`, listFiles(`${REPOSITORY}/lib`)],
+    [REPOSITORY, ["deno.json"]],
     [
       `${REPOSITORY}/rootfs`,
       [...Deno.readDirSync(`${REPOSITORY}/rootfs`)]
@@ -215,7 +220,6 @@ async function inputDigest(
       `${REPOSITORY}/rootfs/${name}`,
       listFiles(`${REPOSITORY}/rootfs/${name}`),
     ]),
-    [entryFolder, listFiles(entryFolder)],
   ];
   for (const [folder, paths] of sources) {
     for (const path of paths) {
@@ -366,6 +370,17 @@ async function manifestFiles(
   };
 }
 
+/** What a build under way is named after. */
+const BUILD_PREFIX = ".build-";
+
+/** Removes what interrupted builds left in a folder that was taken: nobody is at work there. */
+async function removeInterrupted(folder: string): Promise<void> {
+  for (const { name } of [...Deno.readDirSync(folder)]) {
+    if (!name.startsWith(BUILD_PREFIX)) continue;
+    await Deno.remove(`${folder}/${name}`, { recursive: true });
+  }
+}
+
 /**
  * Builds an image, if it is not already there as its inputs would make it.
  *
@@ -396,8 +411,10 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
     ],
   });
   const compiler = await prepareCompiler(environment);
+  await removeInterrupted(outFolder);
   const recordPath = `${outFolder}/.spaceos-build.json`;
-  const inputs = await inputDigest(options, kernel, compiler.identity);
+  const graph = await moduleGraph(options.entry, environment, compiler);
+  const inputs = await inputDigest(options, kernel, compiler.identity, graph);
   if (await isUpToDate(outFolder, recordPath, inputs)) {
     say("image: up to date");
     return image;
@@ -409,9 +426,13 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
     "the image",
     "name a folder of a larger disk in --out",
   );
+  const added = options.files ?? [];
+  const files = [...overlayFiles(added), ...added];
+  // What can't be put together is said before anything is made.
+  assemble({ init: new Uint8Array(0), libraries: [], files }, kernel);
   const workshop = await Deno.makeTempDir({
     dir: outFolder,
-    prefix: ".build-",
+    prefix: BUILD_PREFIX,
   });
   try {
     const initPath = await compileProgram(
@@ -426,8 +447,6 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
       compiler,
     );
     const init = await Deno.readFile(initPath);
-    const added = options.files ?? [];
-    const files = [...overlayFiles(added), ...added];
     const libraries = imageLibraries({
       path: "/init",
       bytes: init,
@@ -450,7 +469,7 @@ export async function buildImage(options: BuildOptions): Promise<Image> {
       kernelRelease: kernel.release,
       kernel: bzImage,
       libraryPaths: libraries.map(({ path }) => path),
-      entry: options.entry,
+      imported: graph.packages,
     });
     const outputs: Record<string, Uint8Array> = {
       "spaceos-kernel": bzImage,

@@ -54,7 +54,7 @@ export class Tree {
       old !== undefined && !(old.kind === "folder" && node.kind === "folder")
     ) {
       throw new RangeError(
-        `${path} is in the tree twice: as ${old.kind} and as ${node.kind}`,
+        `${path} is in the image twice, as ${old.kind} and as ${node.kind}: expected each path once`,
       );
     }
     const parts = name.split("/");

@@ -16,10 +16,17 @@ const MAX_COMMAND_LINE_BYTES = 2047;
 export function commandLineFault(text: string): string | undefined {
   // deno-lint-ignore no-control-regex -- these are what must not get through.
   const found = /[\x00-\x1f\x7f]/.exec(text);
-  if (found === null) return undefined;
+  if (found !== null) {
+    return `${
+      JSON.stringify(text)
+    } has a control character at ${found.index}, expected words on one line`;
+  }
+  // The kernel takes all that follows an open quotation mark for one word.
+  const quotes = text.split('"').length - 1;
+  if (quotes % 2 === 0) return undefined;
   return `${
     JSON.stringify(text)
-  } has a control character at ${found.index}, expected words on one line`;
+  } has ${quotes} quotation marks, expected each to be closed by another`;
 }
 
 /**

@@ -1,10 +1,11 @@
 /**
  * What this machine knows of what goes into an image, for its bill of
  * materials: the runtime's version, the kernel's, Debian's packages of the
- * libraries, and the modules that the program is compiled from. It imports
- * sbom.ts, own_kernel.ts and rootfs/toolchain.
+ * libraries, and the packages that the program is compiled from. It imports
+ * sbom.ts, module_graph.ts, own_kernel.ts and rootfs/toolchain.
  */
 import { createHash } from "node:crypto";
+import type { ImportedPackage } from "./module_graph.ts";
 import { kernelVersionText } from "./own_kernel.ts";
 import type { BomFacts, BomPackage } from "./sbom.ts";
 import { commandExists, run } from "./toolchain/command.ts";
@@ -26,8 +27,8 @@ export interface BuildFacts {
   readonly kernel: Uint8Array;
   /** The paths of the libraries that were taken from this machine. */
   readonly libraryPaths: readonly string[];
-  /** The main module of the init. */
-  readonly entry: string;
+  /** What the init's modules are from. */
+  readonly imported: readonly ImportedPackage[];
 }
 
 /**
@@ -53,6 +54,14 @@ export function runtimeVersions(
 
 const sha256 = (bytes: Uint8Array): string =>
   createHash("sha256").update(bytes).digest("hex");
+
+/** The licenses of what this project imports itself, as their packages state them. */
+const LICENSES: Readonly<Record<string, string>> = {
+  "hash-wasm": "MIT",
+  "@std/assert": "MIT",
+  "@std/bytes": "MIT",
+  "@std/cli": "MIT",
+};
 
 /** A package of Debian that a file is from. */
 interface DebianPackage {
@@ -90,67 +99,28 @@ async function debianPackageOf(
 const debianPurl = (name: string, version: string, architecture: string) =>
   `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${architecture}`;
 
-/** The files that a program is made of: its main module and all it imports by path. */
-function sourcesOf(entry: string): Map<string, string> {
-  const sources = new Map<string, string>();
-  const waiting = [entry];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (sources.has(path)) continue;
-    const text = Deno.readTextFileSync(path).replace(/\/\*[\s\S]*?\*\//g, "");
-    sources.set(path, text);
-    for (const specifier of specifiersOf(text)) {
-      if (specifier.startsWith(".")) {
-        waiting.push(new URL(specifier, `file://${path}`).pathname);
-      }
-    }
-  }
-  return sources;
-}
-
-const specifiersOf = (text: string): string[] =>
-  [...text.matchAll(/(?:\bfrom |\bimport\()\s*"([^"]+)"/g)].map((
-    [, specifier = ""],
-  ) => specifier);
-
 /**
- * The packages that a program imports by a name of deno.json.
+ * The packages that a program holds, as the bill has them.
  *
- * @param entry the main module
- * @returns a package for each, in the order of their names
+ * @param imported what its modules are from
+ * @returns a package for each, in the same order
  */
-export function importedModules(entry: string): BomPackage[] {
-  const configuration = JSON.parse(
-    Deno.readTextFileSync(`${REPOSITORY}/deno.json`),
-  );
-  const imports: Record<string, string> = {
-    ...configuration.imports,
-    ...configuration.scopes?.["./"],
-  };
-  const used = new Set<string>();
-  for (const text of sourcesOf(entry).values()) {
-    for (const specifier of specifiersOf(text)) {
-      const key = Object.keys(imports).find((known) =>
-        specifier === known || specifier.startsWith(`${known}/`)
-      );
-      if (key !== undefined) used.add(key);
-    }
-  }
-  return [...used].sort().map((key) => {
-    const specifier = imports[key] ?? "";
-    const [, registry, version] = /^(\w+):.*@([^@]+)$/.exec(specifier) ?? [];
-    const isNpm = registry === "npm";
-    return {
-      id: key.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-/, ""),
-      name: key,
-      version,
-      license: "MIT",
-      purpose: "LIBRARY",
-      ...(isNpm ? { purl: `pkg:npm/${key}@${version}` } : {
+export function importedModules(
+  imported: readonly ImportedPackage[],
+): BomPackage[] {
+  return imported.map(({ registry, name, version }) => ({
+    id: [registry, name, version].join("-").replace(/[^A-Za-z0-9.]+/g, "-"),
+    name,
+    version,
+    ...(Object.hasOwn(LICENSES, name) ? { license: LICENSES[name] ?? "" } : {}),
+    purpose: "LIBRARY" as const,
+    ...(registry === "npm"
+      ? { purl: `pkg:npm/${name.replace("@", "%40")}@${version}` }
+      : {
         comment: "On a machine that does not reach jsr.io, the image holds " +
           "this project's own stand-in (rootfs/toolchain/std) in its place.",
       }),
-    } satisfies BomPackage;
-  });
+  }));
 }
 
 /**
@@ -169,7 +139,7 @@ export async function collectFacts(build: BuildFacts): Promise<BomFacts> {
   );
   const versionText = kernelVersionText("the kernel", build.kernel);
   const debianKernel = /\bDebian (\S+)/.exec(versionText)?.[1];
-  const modules = importedModules(build.entry);
+  const modules = importedModules(build.imported);
   const libraries = new Map<string, BomPackage>();
   const owners = new Map<string, string>();
   for (const path of build.libraryPaths) {

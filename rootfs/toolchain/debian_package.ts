@@ -5,12 +5,10 @@
  * own. It imports nothing outside rootfs/toolchain.
  */
 import { downloadPackage, packageRecord } from "./apt.ts";
-import { cached, cacheFolder, exists } from "./cache.ts";
+import { cached, cacheFolder } from "./cache.ts";
 import { commandExists, lastLines, run } from "./command.ts";
 import { ToolchainError, withProgress } from "./report.ts";
-
-/** The file that says that a package was unpacked to its end. */
-const COMPLETE = ".complete";
+import { isSealed, seal } from "./sealed_folder.ts";
 
 /**
  * Unpacks the files of a .deb archive, without running its scripts.
@@ -47,7 +45,7 @@ export async function packageFiles(name: string): Promise<string> {
   const record = await packageRecord(name, "this needs Debian's packages");
   return await cached({
     name: `package-${name}-${record.sha256.slice(0, 16)}`,
-    verify: (path) => exists(`${path}/${COMPLETE}`),
+    verify: isSealed,
     produce: async (temporaryPath) => {
       const workshop = temporaryPath.slice(0, temporaryPath.lastIndexOf("/"));
       const packagePath = await withProgress(
@@ -56,10 +54,7 @@ export async function packageFiles(name: string): Promise<string> {
       );
       await Deno.mkdir(temporaryPath);
       await unpackPackage(packagePath, temporaryPath);
-      await Deno.writeTextFile(
-        `${temporaryPath}/${COMPLETE}`,
-        `${record.sha256}\n`,
-      );
+      await seal(temporaryPath);
     },
   }, cacheFolder());
 }

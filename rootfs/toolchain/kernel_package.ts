@@ -14,6 +14,7 @@ import {
 } from "./cache.ts";
 import { unpackPackage } from "./debian_package.ts";
 import { say, ToolchainError, withProgress } from "./report.ts";
+import { isSealed, seal } from "./sealed_folder.ts";
 
 /** Depends on the newest kernel of its kind. */
 const META_PACKAGE = "linux-image-cloud-amd64";
@@ -86,9 +87,6 @@ async function findTree(folder: string, identity: string): Promise<KernelTree> {
   throw new ToolchainError(`the kernel package has no boot/vmlinuz-${release}`);
 }
 
-/** The file that says that a tree was unpacked to its end. */
-const COMPLETE = ".complete";
-
 /**
  * Makes sure that a kernel and its modules are in the cache.
  *
@@ -128,14 +126,14 @@ export async function requireKernel(): Promise<KernelTree> {
   }
   const tree = await cached({
     name: `kernel-${identity.slice(0, 16)}`,
-    verify: (path) => exists(`${path}/${COMPLETE}`),
+    verify: isSealed,
     produce: async (temporaryPath) => {
       const workshop = temporaryPath.slice(0, temporaryPath.lastIndexOf("/"));
       await requireSpace(workshop, NEEDED_BYTES, "the kernel");
       const packagePath = await fetchPackage(workshop);
       await Deno.mkdir(temporaryPath);
       await unpackPackage(packagePath, temporaryPath);
-      await Deno.writeTextFile(`${temporaryPath}/${COMPLETE}`, `${identity}\n`);
+      await seal(temporaryPath);
     },
   }, folder);
   const found = await findTree(tree, identity);

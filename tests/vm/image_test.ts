@@ -8,6 +8,7 @@ import { readAddition } from "../../rootfs/added_files.ts";
 import { buildImage, type Image, INIT_ENTRY } from "../../rootfs/build.ts";
 import { gptDisk } from "../../rootfs/gpt.ts";
 import { fileDigest } from "../../rootfs/toolchain/cache.ts";
+import { ToolchainError } from "../../rootfs/toolchain/report.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
 import { spdxProblems } from "../fixtures/spdx_rules.ts";
 import { Machine } from "./machine.ts";
@@ -127,11 +128,54 @@ Deno.test("buildImage builds again what was damaged, and leaves alone what was n
   await withFolder(async (folder) => {
     const image = await build(folder);
     const before = await digests(image);
+    // As an interrupted build leaves it.
+    await Deno.mkdir(`${folder}/.build-interrupted/below`, { recursive: true });
     const { ino } = await Deno.stat(image.initrdPath);
     await build(folder);
     assertEquals((await Deno.stat(image.initrdPath)).ino, ino);
+    await assertRejects(() => Deno.stat(`${folder}/.build-interrupted`));
     await Deno.writeTextFile(image.initrdPath, "damaged");
     assertEquals(await digests(await build(folder)), before);
+  });
+});
+
+Deno.test("buildImage says what can't be put together before it makes anything", async () => {
+  await withFolder(async (folder) => {
+    const bytes = new Uint8Array(1);
+    const cases = [
+      [
+        { files: [{ path: "/init", bytes, executable: true }] },
+        "/init is in the image twice, as file and as file",
+      ],
+      [
+        { files: [{ path: "/a/../b", bytes, executable: false }] },
+        '"/a/../b" cannot be in the image',
+      ],
+      [
+        { files: [{ path: "/init/x", bytes, executable: false }] },
+        "/init/x cannot be below /init, which is a file",
+      ],
+      [
+        { modules: ["no_such_module"] },
+        "the kernel module no_such_module is neither in the package nor built in",
+      ],
+    ] as const;
+    for (const [options, message] of cases) {
+      await assertRejects(
+        () =>
+          buildImage({
+            entry: decodeURIComponent(ENTRY.pathname),
+            outFolder: folder,
+            timeSeconds: 0,
+            ...options,
+          }),
+        ToolchainError,
+        message,
+      );
+    }
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), [
+      ".lock",
+    ]);
   });
 });
 

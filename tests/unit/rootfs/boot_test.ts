@@ -6,6 +6,7 @@ import {
 } from "@std/assert";
 import {
   readBootOptions,
+  requireDisk,
   requireFreeSocket,
   UsageError,
 } from "../../../rootfs/boot.ts";
@@ -145,6 +146,33 @@ Deno.test("qemuArguments refuses a socket path that a unix socket cannot have", 
     ToolchainError,
     "107",
   );
+});
+
+Deno.test("requireDisk says what can't be a disk", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "spaceos-disk-" });
+  try {
+    const path = `${folder}/disk.img`;
+    const cases: [number | undefined, string][] = [
+      [undefined, "disk.img is not there: name another in --disk"],
+      [0, "disk.img has 0 bytes, expected whole blocks of 512"],
+      [1000, "disk.img has 1000 bytes, expected whole blocks of 512"],
+    ];
+    for (const [sizeBytes, message] of cases) {
+      if (sizeBytes !== undefined) {
+        await Deno.writeFile(path, new Uint8Array(sizeBytes));
+      }
+      await assertRejects(() => requireDisk(path), ToolchainError, message);
+    }
+    await Deno.writeFile(path, new Uint8Array(1024));
+    await requireDisk(path);
+    await assertRejects(
+      () => requireDisk(folder),
+      ToolchainError,
+      "is neither a file nor a block device",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("requireFreeSocket says why QEMU could not make its socket, and leaves nothing behind", async () => {

@@ -69,6 +69,10 @@ Deno.test("readImageOptions names what it does not understand", () => {
         ["--append=quiet", "--append=a\nb"],
         '--append "a\\nb" has a control character at 1',
       ],
+      [
+        ["--append=quiet", '--append=spaceos.disk="/dev/vdb'],
+        '--append "spaceos.disk=\\"/dev/vdb" has 1 quotation marks, expected each to be closed',
+      ],
       [["--append=a\0b"], '--append "a\\u0000b" has a control character at 1'],
     ] as const
   ) {

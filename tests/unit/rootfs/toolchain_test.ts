@@ -19,6 +19,7 @@ import {
   formatSize,
   ToolchainError,
 } from "../../../rootfs/toolchain/report.ts";
+import { isSealed, seal } from "../../../rootfs/toolchain/sealed_folder.ts";
 import { extractPrefix } from "../../../rootfs/toolchain/tar.ts";
 
 async function withFolder(
@@ -144,6 +145,38 @@ Deno.test("sweepLeftovers removes what interrupted runs left, but not what may s
     assertEquals(names(folder), [".partial-old", "kept"]);
     await sweepLeftovers(folder, Date.now() + 2 * 86_400_000);
     assertEquals(names(folder), ["kept"]);
+  });
+});
+
+Deno.test("isSealed sees whatever was changed in a folder after seal", async () => {
+  await withFolder(async (folder) => {
+    const tree = `${folder}/tree`;
+    await Deno.mkdir(`${tree}/lib/below`, { recursive: true });
+    const fill = async (): Promise<void> => {
+      await Deno.writeTextFile(`${tree}/lib/below/module.ko`, "module");
+      await Deno.writeTextFile(`${tree}/vmlinuz`, "kernel");
+      await Deno.remove(`${tree}/link`).catch(() => {});
+      await Deno.symlink("vmlinuz", `${tree}/link`);
+    };
+    await fill();
+    assertEquals(await isSealed(tree), false);
+    await seal(tree);
+    assertEquals(await isSealed(tree), true);
+    const changes = [
+      () => Deno.writeTextFile(`${tree}/vmlinuz`, "kernem"),
+      () => Deno.truncate(`${tree}/lib/below/module.ko`, 1),
+      () => Deno.remove(`${tree}/lib/below/module.ko`),
+      () => Deno.remove(`${tree}/link`),
+      () => Deno.writeTextFile(`${tree}/lib/one more`, ""),
+    ];
+    for (const change of changes) {
+      await change();
+      assertEquals(await isSealed(tree), false);
+      await fill();
+      await Deno.remove(`${tree}/lib/one more`).catch(() => {});
+      assertEquals(await isSealed(tree), true);
+    }
+    assertEquals(await isSealed(`${folder}/nothing`), false);
   });
 });
 
