@@ -1,13 +1,14 @@
 /**
- * What a run of the benchmarks gave, for the README: a table in Markdown, and a
- * plot as SVG, with one row for each comparison and one dot for each contender
- * on a logarithmic scale of the ratio to the baseline. Imports the harness's
- * types.
+ * What the benchmarks gave, for the README: tables in Markdown, and a plot as
+ * SVG, with one row for each comparison and one dot for each contender on a
+ * logarithmic scale of the ratio to the baseline. Imports the types of the
+ * harness and of what is kept.
  *
  * @module
  */
 
-import type { ComparisonResult } from "./harness.ts";
+import type { ComparisonResult, Observation } from "./harness.ts";
+import type { KeptResults } from "./kept_results.ts";
 
 /** The plot's measures, in pixels. */
 const WIDTH = 900;
@@ -31,8 +32,68 @@ export function timeText(ns: number): string {
   return `${value.toPrecision(3)} ${units[unit]}`;
 }
 
+/** A ratio for people, with a digit that says something where it is small. */
+export function ratioText(ratio: number): string {
+  return ratio >= 0.1 ? ratio.toFixed(2) : ratio.toPrecision(1);
+}
+
 /**
- * The results as a table.
+ * All results as Markdown: the comparisons, what was looked at by itself, and
+ * when that was.
+ *
+ * @param results what the benchmarks gave
+ * @returns a file's content
+ */
+export function report(results: KeptResults): string {
+  const all = Object.values(results);
+  const parts = [
+    reportTable(all.flatMap(({ comparisons }) => comparisons)),
+    observationTable(all.flatMap(({ observations }) => observations)),
+    datesText(results),
+  ];
+  return `<!-- deno-fmt-ignore-file -->\n\n${
+    parts.filter((part) => part !== "").join("\n")
+  }`;
+}
+
+/** When which bench ran: `Measured on 2026-11-25: boot, codec.` */
+function datesText(results: KeptResults): string {
+  const byDate = Map.groupBy(
+    Object.entries(results),
+    ([, { date }]) => date,
+  );
+  const days = [...byDate].toSorted(([a], [b]) => a < b ? -1 : 1).map(
+    ([date, benches]) =>
+      `on ${date}: ${benches.map(([name]) => `\`${name}\``).join(", ")}`,
+  );
+  return days.length === 0 ? "" : `Measured ${days.join("; ")}.\n`;
+}
+
+/**
+ * What was looked at by itself, as a table.
+ *
+ * @param observations what the benchmarks saw
+ * @returns Markdown, one row for each line; empty without observations
+ */
+export function observationTable(
+  observations: readonly Observation[],
+): string {
+  if (observations.length === 0) return "";
+  const rows = observations.flatMap(({ title, lines, targets }) => {
+    const judged = targets.map(({ contender, reached }) =>
+      `${reached ? "reached" : "missed"}: ${contender}`
+    );
+    return lines.map((line, index) =>
+      `| ${index === 0 ? title : ""} | ${line.replaceAll(/ {2,}/g, ": ")} | ${
+        index === 0 ? judged.join("; ") : ""
+      } |\n`
+    );
+  });
+  return `| looked at | seen | target |\n|---|---|---|\n${rows.join("")}`;
+}
+
+/**
+ * Comparisons as a table.
  *
  * @param results what the benchmarks gave
  * @returns Markdown, one row for each contender
@@ -48,10 +109,10 @@ export function reportTable(results: readonly ComparisonResult[]): string {
         } x`;
       return `| ${index === 0 ? title : ""} | ${name} | ${
         timeText(medianNs)
-      } | ${ratio.toFixed(2)} x | ${judged} |\n`;
+      } | ${ratioText(ratio)} x | ${judged} |\n`;
     })
   );
-  return `<!-- deno-fmt-ignore-file -->\n\n| work | contender | median | as fast as the baseline | target |\n|---|---|---|---|---|\n${
+  return `| work | contender | median | as fast as the baseline | target |\n|---|---|---|---|---|\n${
     rows.join("")
   }`;
 }
@@ -106,7 +167,7 @@ export function reportPlot(results: readonly ComparisonResult[]): string {
         `<circle cx="${
           x(ratio).toFixed(1)
         }" cy="${y}" r="5" fill="${fill}"><title>${escaped(name)}: ${
-          ratio.toFixed(2)
+          ratioText(ratio)
         } x</title></circle>`,
       );
     }
@@ -116,7 +177,7 @@ export function reportPlot(results: readonly ComparisonResult[]): string {
       height - 14
     }">times as fast as the baseline (grey); right is better</text>`,
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">\n<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>\n${
+  return `<!-- deno-fmt-ignore-file -->\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">\n<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>\n${
     parts.join("\n")
   }\n</svg>\n`;
 }
