@@ -17,37 +17,54 @@ import {
 import { kvmWorks, requireQemu } from "./toolchain/qemu.ts";
 import { say, ToolchainError } from "./toolchain/report.ts";
 
-const HELP = `Builds the image and boots it in QEMU.
+/** The image is unpacked from memory into memory, and the rest must fit beside it. */
+const MIN_MEMORY_MEBIBYTES = 320;
 
-Usage: deno task boot [OPTIONS]
+const HELP = `NAME
+  boot - build the image and boot it in QEMU
 
-Options:
-  --memory MIB     memory of the VM in MiB (default 512, at least 320)
-  --cpus N         processors of the VM (default 1)
-  --disk FILE      raw disk image (default spaceos-disk.img beside the image);
-                   "none" boots without a disk
-  --socket PATH    unix socket of the ipc port (default spaceos-ipc.sock beside
-                   the image)
-  --append TEXT    more kernel command line; may be repeated
-  --accel NAME     tcg (default), kvm, or auto: kvm if a short probe succeeds
-  --kvm            the same as --accel kvm
-  --reboot         start the VM again when it resets itself
-  --image DIR      boot the image in this folder, as deno task image --out made
-                   it, with its own disk and socket; nothing is built
-  --no-build       boot the image that is there
-  --help           this text
+SYNOPSIS
+  deno task boot [OPTION...]
 
-Ctrl-C asks the VM to power off; a second one ends QEMU at once, and so does
-a VM that has not powered off after 60 seconds. npx itself ends at the first
-Ctrl-C, so under npx the prompt may come back while the VM still powers off.
+DESCRIPTION
+  Builds what "deno task image" builds, unless it is there, and boots it with
+  the guest's console on this terminal. The disk is kept from boot to boot.
 
-Exit status:
+  Ctrl-C asks the VM to power off; a second one ends QEMU at once, and so does
+  a VM that has not powered off after 60 seconds. npx itself ends at the first
+  Ctrl-C, so under npx the prompt may come back while the VM still powers off.
+
+OPTIONS
+  --memory MIB   memory of the VM in MiB (default 512, at least ${MIN_MEMORY_MEBIBYTES})
+  --cpus N       processors of the VM (default 1)
+  --disk FILE    raw disk image (default spaceos-disk.img beside the image);
+                 "none" boots without a disk
+  --socket PATH  unix socket of the ipc port (default spaceos-ipc.sock beside
+                 the image)
+  --append TEXT  more kernel command line; may be repeated
+  --accel NAME   tcg (default), kvm, or auto: kvm if a short probe succeeds
+  --kvm          the same as --accel kvm
+  --reboot       start the VM again when it resets itself
+  --image DIR    boot the image in this folder, as deno task image --out made
+                 it, with its own disk and socket; nothing is built
+  --no-build     boot the image that is there
+  --help         this text
+
+EXIT STATUS
   0    the VM powered off in order
   1    something is missing, or QEMU failed
   2    wrong usage
   3    the VM reset itself (reboot, or its watchdog)
   4    the VM's kernel panicked
-  130  QEMU was ended by a second Ctrl-C, or after the 60 seconds`;
+  130  QEMU was ended by a second Ctrl-C, or after the 60 seconds
+
+ENVIRONMENT
+  As for deno task image
+
+EXAMPLES
+  deno task boot
+  deno task boot --append spaceos.log=debug --memory 1024
+  deno task boot --image /tmp/camera`;
 
 /** The exit status for each way in which a machine can end. */
 const EXIT_CODES: Readonly<Record<MachineEnd, number>> = {
@@ -66,9 +83,6 @@ const END_TEXTS: Readonly<Record<MachineEnd, string>> = {
   panic: "the VM's kernel panicked",
   killed: "QEMU was ended",
 };
-
-/** The image is unpacked from memory into memory, and the rest must fit beside it. */
-const MIN_MEMORY_MEBIBYTES = 320;
 
 /**
  * One Ctrl-C comes several times: from the terminal, and again from npx and

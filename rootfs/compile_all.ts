@@ -49,13 +49,30 @@ export async function main(names: readonly string[]): Promise<number> {
     output.slice(OUTPUT_FOLDER.length + 1);
   const known = all.map(nameOf).join(", ");
   if (names.includes("--help") || names.includes("-h")) {
-    console.log(`Compiles programs into rootfs/out/bin.
+    console.log(`NAME
+  compile - compile the programs into rootfs/out/bin
 
-Usage: deno task compile [NAME...]
+SYNOPSIS
+  deno task compile [NAME...]
 
-The names are ${known}; without one, all that are there are compiled.
+DESCRIPTION
+  Makes each program one executable for x86-64 Linux with glibc, which needs
+  neither Deno nor a network. Without NAME all are compiled:
+  ${known}.
 
-Exit status: 0 done, 1 failed, 2 wrong usage.`);
+EXIT STATUS
+  0  done
+  1  something is missing, or the compiler failed
+  2  there is no such program
+
+ENVIRONMENT
+  SPACEOS_NETWORK  open or closed, instead of the probe
+  DENORT_BIN       the runtime for deno compile
+  XDG_CACHE_HOME   where downloads are kept (default ~/.cache)
+
+EXAMPLES
+  deno task compile
+  deno task compile spaceosctl`);
     return 0;
   }
   const wrong = names.find((name) =>
@@ -63,7 +80,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`);
   );
   if (wrong !== undefined) {
     console.error(
-      `compile: there is no program "${wrong}"; expected one of ${known}`,
+      `compile: there is no program "${wrong}", expected one of ${known}; see deno task compile --help`,
     );
     return 2;
   }

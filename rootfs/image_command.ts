@@ -39,8 +39,9 @@ OPTIONS
                     out.
   --kernel FILE     your own kernel, a bzImage (default: Debian's newest
                     linux-image-cloud-amd64)
-  --modules DIR     the folder of that kernel's modules, .../lib/modules/RELEASE;
-                    without it the kernel must have virtio built in
+  --modules DIR     the folder of that kernel's modules,
+                    .../lib/modules/RELEASE; without it the kernel must have
+                    virtio built in
   --module NAME     load this kernel module at boot, too. May be repeated
   --append TEXT     more kernel command line. May be repeated
   --oci             also write spaceos-oci.tar, an OCI image layout for
@@ -52,6 +53,11 @@ OPTIONS
   --for-tests       make no disk, but make QEMU ready
   --help            this text
 
+EXIT STATUS
+  0  done
+  1  something is missing, or is not as expected: the message names it
+  2  the command line is not understood
+
 ENVIRONMENT
   SOURCE_DATE_EPOCH       the time of the files in the image, in seconds
                           (default: the time of the last commit)
@@ -59,11 +65,6 @@ ENVIRONMENT
   SPACEOS_NETWORK         open or closed, instead of the probe
   DENORT_BIN              the runtime for deno compile
   XDG_CACHE_HOME          where downloads are kept (default ~/.cache)
-
-EXIT STATUS
-  0  done
-  1  something is missing, or is not as expected: the message names it
-  2  the command line is not understood
 
 EXAMPLES
   deno task image --add ./camera:/usr/bin/camera \\

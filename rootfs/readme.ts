@@ -83,14 +83,28 @@ export function withGeneratedParts(text: string): string {
   return result;
 }
 
-const HELP = `Writes the generated parts of README.md anew.
+const HELP = `NAME
+  readme - write the generated parts of README.md anew
 
-Usage: deno task readme [--help]
+SYNOPSIS
+  deno task readme
 
-The parts are ${Object.keys(GENERATED_PARTS).join(", ")}: each stands
-between <!-- generated: NAME --> and <!-- end of NAME -->.
+DESCRIPTION
+  Each part stands between <!-- generated: NAME --> and <!-- end of NAME -->,
+  and is made of the tables that the programs themselves use. A test fails where
+  one is stale.
 
-Exit status: 0 done, 1 failed, 2 wrong usage.`;
+PARTS
+${Object.keys(GENERATED_PARTS).map((name) => `  ${name}`).join("\n")}
+
+EXIT STATUS
+  0  done
+  1  a part has no place, or a place has no part
+  2  wrong usage
+
+EXAMPLES
+  deno task readme
+  deno task bench --report && deno task readme`;
 
 /** The command `deno task readme`. */
 export async function main(args: readonly string[]): Promise<number> {

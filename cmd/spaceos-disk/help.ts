@@ -5,8 +5,10 @@
  * @module
  */
 
-import { columns, indent } from "../command_line/help_text.ts";
+import { columns, examplesSection, indent } from "../command_line/help_text.ts";
+import type { OptionTable } from "../command_line/options.ts";
 import type { Command } from "./command.ts";
+import { EXAMPLES } from "./examples.ts";
 import { ExitCode } from "./exit_code.ts";
 
 const EXIT_CODES: readonly (readonly [ExitCode, string])[] = [
@@ -28,6 +30,17 @@ const EXIT_CODES: readonly (readonly [ExitCode, string])[] = [
   [ExitCode.USAGE, "the command line is not understood"],
 ];
 
+/** All options of a command. */
+export function optionsOf(command: Command): OptionTable {
+  return {
+    ...command.options,
+    help: { help: "print this help", letter: "h" },
+  };
+}
+
+const EXIT_STATUS = `EXIT STATUS
+${columns(EXIT_CODES.map(([code, text]) => [String(code), text] as const))}`;
+
 /** The help of the whole program. */
 export function generalHelp(
   commands: Readonly<Record<string, Command>>,
@@ -35,7 +48,6 @@ export function generalHelp(
   const lines = Object.entries(commands).map(([name, command]) =>
     [`${name} ${command.operands.join(" ")}`, command.summary] as const
   );
-  const codes = EXIT_CODES.map(([code, text]) => [String(code), text] as const);
   return `NAME
   spaceos-disk - make, show, check and repair spaceos volumes
 
@@ -56,8 +68,7 @@ DESCRIPTION
 COMMANDS
 ${columns(lines)}
 
-EXIT STATUS
-${columns(codes)}
+${EXIT_STATUS}
 
 ENVIRONMENT
   NO_COLOR  if set and not empty, no colours; there are none either where
@@ -73,7 +84,7 @@ EXAMPLES
 
 /** The help of one subcommand. */
 export function commandHelp(name: string, command: Command): string {
-  const options = Object.entries(command.options).map(([option, row]) => {
+  const options = Object.entries(optionsOf(command)).map(([option, row]) => {
     const { value, letter, help } = row;
     const short = letter === undefined ? "" : `-${letter}, `;
     const argument = value === undefined ? "" : ` ${value}`;
@@ -91,5 +102,7 @@ SYNOPSIS
   }
 
 OPTIONS
-${columns(options)}`;
+${columns(options)}
+
+${EXIT_STATUS}${examplesSection("spaceos-disk", EXAMPLES[name])}`;
 }

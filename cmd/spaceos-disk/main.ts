@@ -9,16 +9,11 @@
 import { SystemError } from "../../lib/linux/error.ts";
 import { StorageError } from "../../lib/storage/error.ts";
 import { WireError } from "../../lib/wire/error.ts";
-import { check, repair } from "./check.ts";
-import type { Command } from "./command.ts";
-import { dpGet, dpList, dpPut } from "./dp.ts";
-import { events } from "./events.ts";
+import { COMMANDS } from "./commands.ts";
 import { CommandError, usageError } from "../command_line/error.ts";
 import { ExitCode } from "./exit_code.ts";
-import { format } from "./format.ts";
-import { commandHelp, generalHelp } from "./help.ts";
-import { inspect } from "./inspect.ts";
-import { type OptionTable, parseArguments } from "../command_line/options.ts";
+import { commandHelp, generalHelp, optionsOf } from "./help.ts";
+import { parseArguments } from "../command_line/options.ts";
 import { Output, printable } from "../command_line/output.ts";
 import {
   findCommand,
@@ -26,25 +21,6 @@ import {
   requireOperands,
 } from "../command_line/subcommand.ts";
 import { VERSION } from "../command_line/version.ts";
-import { paramGet, paramList, paramSet } from "./param.ts";
-
-const COMMANDS: Readonly<Record<string, Command>> = {
-  format,
-  inspect,
-  check,
-  repair,
-  "param get": paramGet,
-  "param set": paramSet,
-  "param list": paramList,
-  events,
-  "dp list": dpList,
-  "dp get": dpGet,
-  "dp put": dpPut,
-};
-
-const HELP: OptionTable = {
-  help: { help: "print this help", letter: "h" },
-};
 
 async function run(args: readonly string[]): Promise<number> {
   const output = new Output();
@@ -65,10 +41,10 @@ async function run(args: readonly string[]): Promise<number> {
     return ExitCode.OK;
   }
   const { name, command } = found;
-  const table = { ...command.options, ...HELP };
+  const table = optionsOf(command);
   const parsed = parseArguments(found.args, table);
   if (parsed.has("help")) {
-    output.line(commandHelp(name, { ...command, options: table }));
+    output.line(commandHelp(name, command));
     return ExitCode.OK;
   }
   requireOperands(name, command.operands, parsed.operands);

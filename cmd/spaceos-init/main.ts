@@ -77,7 +77,15 @@ async function main(args: readonly string[]): Promise<number> {
   const subcommand = first !== undefined && Object.hasOwn(SUBCOMMANDS, first)
     ? SUBCOMMANDS[first]
     : undefined;
-  if (subcommand !== undefined) return await subcommand(args.slice(1));
+  if (subcommand !== undefined) {
+    const words = args.slice(1);
+    if (!words.includes("--help") && !words.includes("-h")) {
+      return await subcommand(words);
+    }
+    const { COMMAND_HELP } = await import("./help.ts");
+    print(COMMAND_HELP[first ?? ""] ?? "");
+    return 0;
+  }
   const met = first === undefined
     ? `no arguments in process ${Deno.pid}, which is not process 1`
     : JSON.stringify(first);

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { columns, indent } from "../command_line/help_text.ts";
+import { columns, examplesSection, indent } from "../command_line/help_text.ts";
 import type { OptionTable } from "../command_line/options.ts";
 import type { Command, CommandTable } from "./command.ts";
+import { EXAMPLES } from "./examples.ts";
 import { EXIT_CODES } from "./exit_code.ts";
 import { SOCKET_VARIABLE, TARGET_OPTIONS } from "./targets.ts";
 
@@ -37,12 +38,14 @@ export function optionsOf(command: Command): OptionTable {
   }
 }
 
+const EXIT_STATUS = `EXIT STATUS
+${columns(EXIT_CODES.map(([code, text]) => [String(code), text] as const))}`;
+
 /** The help of the whole program. */
 export function generalHelp(commands: CommandTable): string {
   const lines = Object.entries(commands).map(([name, command]) =>
     [`${name} ${command.operands.join(" ")}`, command.summary] as const
   );
-  const codes = EXIT_CODES.map(([code, text]) => [String(code), text] as const);
   return `NAME
   spaceosctl - talk to running VMs, watch them, draw their boot
 
@@ -75,12 +78,11 @@ OUTPUT
   limit, failed or usage. COMMAND --help shows the shape of "result".
   What a VM has written itself is shown with its control characters escaped.
 
-EXIT STATUS
-${columns(codes)}
+${EXIT_STATUS}
 
 ENVIRONMENT
-  ${SOCKET_VARIABLE}  the socket if --socket is not given; without both, the one that
-                  "deno task boot" makes: rootfs/out/spaceos-ipc.sock
+  ${SOCKET_VARIABLE}  the socket if --socket is not given; without both, the one
+                  that "deno task boot" makes: rootfs/out/spaceos-ipc.sock
   NO_COLOR        if set and not empty, no colours; there are none either where
                   standard output is not a terminal
 
@@ -108,7 +110,9 @@ SYNOPSIS
   ${words.join(" ")}${details}
 
 OPTIONS
-${optionLines(optionsOf(command))}${json}`;
+${optionLines(optionsOf(command))}${json}
+
+${EXIT_STATUS}${examplesSection("spaceosctl", EXAMPLES[name])}`;
 }
 
 function optionLines(options: OptionTable): string {

@@ -97,8 +97,7 @@ or a number. Exits with ${ExitCode.NOT_FOUND} if there is no such parameter.`,
 export const paramSet: VmCommand = {
   scope: "vm",
   changesVm: true,
-  summary:
-    "set a parameter, or several at once; they are stored and apply at once",
+  summary: "set one parameter, or several, all or none",
   operands: ["NAME[=VALUE]", "[VALUE...]"],
   options: VALUE_OPTIONS,
   words: Object.keys(INIT_PARAMETERS),

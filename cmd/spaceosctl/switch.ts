@@ -37,41 +37,53 @@ export const SWITCH_EXAMPLE = `{
 `;
 
 /** The help text of `spaceosctl switch`. */
-const SWITCH_HELP = `Switches frames between tenants, the host and a VM.
+const SWITCH_HELP = `NAME
+  spaceosctl switch - switch frames between tenants, the host and a VM
 
-Usage:
+SYNOPSIS
   spaceosctl switch run --config FILE [--verbose]   runs until SIGINT or SIGTERM
   spaceosctl switch check --config FILE             only judges the file
   spaceosctl switch example                         prints a configuration
 
-Each tenant connects to <directory>/<tenant>.sock and sends and gets frames of
-256 bytes. The destination of a frame stands in its reserved field. A frame
-whose source id is not the sender's, that goes where the sender may not send,
-or whose receiver is not there or does not read, comes back as an ERROR frame.
-The host's own socket is <directory>/system.sock: it speaks as 0x000, and only
-it may send commands to the VM (spaceosctl --socket <directory>/system.sock).
+DESCRIPTION
+  Each tenant connects to <directory>/<tenant>.sock and sends and gets frames of
+  256 bytes. The destination of a frame stands in its reserved field. A frame
+  whose source id is not the sender's, that goes where the sender may not send,
+  or whose receiver is not there or does not read, comes back as an ERROR frame.
+  The host's own socket is <directory>/system.sock: it speaks as 0x000, and only
+  it may send commands to the VM (spaceosctl --socket <directory>/system.sock).
+  SIGUSR1 prints what was counted, as does the end.
 
-Keys of the configuration (JSON):
+CONFIGURATION
+  A JSON object with the keys
   directory        the folder of the sockets, absolute; made if it is not there;
                    nobody else may be able to write in it
   tenants.NAME     a tenant:
     apids            the ids that are its own alone: "0x010..0x01F"
     sendTo           the ids that it may send to: ["0x020..0x02F"]; default none
     mode             permissions of its socket in octal; default "0600"
-    user, group      owner of its socket, by name or id; default the switch's own
+    user, group      owner of its socket, by name or id; default the switch's
   system           mode, user and group of the host's own socket
   uplink           the VM, or null:
     socket           the socket of its port "ipc" (QEMU: -chardev socket,...)
     apids            the ids behind it; default ["0x001..0x00F"]
     sendTo           the ids that it may send to; default all
 
-SIGUSR1 prints what was counted, as does the end.
+OPTIONS
+  --config FILE  the configuration
+  --verbose      say who comes and goes
+  --help         print this help
 
-Exit codes:
+EXIT STATUS
   0   ended by SIGINT or SIGTERM; check: the file is good
   2   the configuration is wrong
   3   a socket, the folder or the file can't be used
   64  the command line is not understood
+
+EXAMPLES
+  spaceosctl switch example > switch.json
+  spaceosctl switch check --config switch.json
+  spaceosctl switch run --config switch.json --verbose
 `;
 
 interface Request {

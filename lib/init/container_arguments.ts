@@ -38,12 +38,18 @@ export class ContainerUsageError extends Error {
 export const CONTAINER_FAILURE = 125;
 
 /** The help text of container mode. */
-export const CONTAINER_HELP =
-  `Usage: spaceos-init [OPTION...] -- COMMAND [ARGUMENT...]
+export const CONTAINER_HELP = `NAME
+  spaceos-init -- - run one command as a container's init
 
-Runs COMMAND as a container's init does: forwards signals to it, reaps orphans,
-and exits with its exit code.
+SYNOPSIS
+  spaceos-init [OPTION...] -- COMMAND [ARGUMENT...]
 
+DESCRIPTION
+  Runs COMMAND as a container's init does: forwards signals to it, reaps
+  orphans, and exits with its exit code. Signals are given by name or number:
+  TERM, SIGTERM, 15, RTMIN+3.
+
+OPTIONS
   -g, --group             send signals to the command's whole process group
   -s, --setsid            run the command in a session of its own, and send
                           signals to its process group
@@ -54,10 +60,16 @@ and exits with its exit code.
   -v, --verbose           say on the standard error what is done
   -h, --help              show this text
 
-Signals are given by name or number: TERM, SIGTERM, 15, RTMIN+3.
+EXIT STATUS
+  the command's own, or
+  ${CONTAINER_FAILURE}    container mode itself failed, or its command line is wrong
+  126    the command could not be executed
+  127    the command was not found
+  128+N  signal N ended the command
 
-Exit codes: the command's own; 128 + N when signal N ended it; 127 when it was
-not found; 126 when it could not be executed; ${CONTAINER_FAILURE} when container mode itself failed.
+EXAMPLES
+  spaceos-init -- /usr/bin/camera
+  spaceos-init --group --rewrite TERM:INT -- /usr/bin/server --port 80
 `;
 
 /**

@@ -35,13 +35,18 @@ TASKS
 
   deno task NAME --help tells more of each.
 
-ENVIRONMENT
-${ENVIRONMENT}
-
 EXIT STATUS
   0  done
   1  failed; boot, disk and ctl tell more by theirs
-  2  wrong usage`;
+  2  wrong usage
+
+ENVIRONMENT
+${ENVIRONMENT}
+
+EXAMPLES
+  deno task boot
+  deno task test unit
+  deno task image --help`;
 
 const SUITE_LINES = Object.entries(SUITES).map(
   ([name, { description, usualMinutes, limitMinutes }]) =>
@@ -71,15 +76,15 @@ DESCRIPTION
 SUITES                                 minutes: usual  limit
 ${SUITE_LINES}
 
-ENVIRONMENT
-  ${LIMIT_VARIABLE}  the limit of every suite in minutes instead; 0 for none
-  SPACEOS_SEED        the one seed that the simulations run
-${ENVIRONMENT}
-
 EXIT STATUS
   0  every test passed
   1  a test failed, or a suite could not be run
   2  there is no such suite
+
+ENVIRONMENT
+  ${LIMIT_VARIABLE}  the limit of every suite in minutes instead; 0 for none
+  SPACEOS_SEED        the one seed that the simulations run
+${ENVIRONMENT}
 
 EXAMPLES
   deno task test
@@ -103,13 +108,16 @@ DESCRIPTION
              copy whose jsr: imports are replaced by stand-ins: that judges all
              but the imports themselves
 
-ENVIRONMENT
-${ENVIRONMENT}
-
 EXIT STATUS
   0  all is clean
   1  something is not
-  2  wrong usage`;
+  2  wrong usage
+
+ENVIRONMENT
+${ENVIRONMENT}
+
+EXAMPLES
+  deno task check`;
 
 /** Whether a command line asks for help. */
 export function asksForHelp(args: readonly string[]): boolean {

@@ -157,7 +157,7 @@ Deno.test("CONTAINER_HELP names every option and every exit code", () => {
       "125",
       "126",
       "127",
-      "128 + N",
+      "128+N",
     ]
   ) assertStringIncludes(CONTAINER_HELP, text);
 });
