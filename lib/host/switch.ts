@@ -92,7 +92,22 @@ export interface SwitchPlanProblem {
   readonly expected: string;
 }
 
-/** A plan that can't be: the message has each problem. */
+/**
+ * A plan that can't be: the message has each problem.
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { FrameSwitch, SwitchPlanError } from "@spaceos/pid1";
+ *
+ * const camera = { name: "camera", apids: { first: 16, last: 31 }, sendTo: [] };
+ * assertThrows(
+ *   () => new FrameSwitch({ tenants: [camera, camera], uplink: null }),
+ *   SwitchPlanError,
+ *   "camera",
+ * );
+ * ```
+ */
 export class SwitchPlanError extends Error {
   /** Always `"SwitchPlanError"`. */
   override readonly name = "SwitchPlanError";

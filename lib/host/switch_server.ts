@@ -80,7 +80,32 @@ export interface SwitchCounters extends SwitchPortCounters {
   readonly refused: Readonly<Record<RefusalReason, number>>;
 }
 
-/** The switch at work. */
+/**
+ * The switch at work.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { FrameSwitch, Poller, SwitchServer } from "@spaceos/pid1";
+ *
+ * const directory = Deno.makeTempDirSync();
+ * const apids = { first: 0x10, last: 0x1F };
+ * const server = new SwitchServer({
+ *   frames: new FrameSwitch({
+ *     tenants: [{ name: "camera", apids, sendTo: [] }],
+ *     uplink: null,
+ *   }),
+ *   directory,
+ *   poller: new Poller({ onError: console.error }),
+ *   nowMs: () => performance.now(),
+ *   onMessage: (_level, text) => console.log(text),
+ * });
+ * server.start();
+ * assertEquals(server.counters.get("camera")?.isConnected, false);
+ * server.close();
+ * Deno.removeSync(directory, { recursive: true });
+ * ```
+ */
 export class SwitchServer {
   readonly #options: SwitchServerOptions;
   readonly #ports = new Map<string, SwitchPort>();

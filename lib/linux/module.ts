@@ -77,7 +77,18 @@ export interface ModuleResult {
   readonly error?: SystemError;
 }
 
-/** The list of modules that the image's build leaves, in load order. */
+/**
+ * The list of modules that the image's build leaves, in load order.
+ *
+ * @example
+ * ```ts
+ * import { loadModules, MODULE_LIST_PATH } from "@spaceos/pid1";
+ *
+ * for (const { path, outcome } of loadModules(`${MODULE_LIST_PATH}.none`)) {
+ *   console.log(path, outcome);
+ * }
+ * ```
+ */
 export const MODULE_LIST_PATH = "/etc/spaceos/modules";
 
 /**

@@ -11,7 +11,17 @@ import { SystemError } from "./error.ts";
 import { cString } from "./c_string.ts";
 import { check, libc } from "./libc.ts";
 
-/** Mount flags by name with their bits, from `linux/mount.h`. */
+/**
+ * Mount flags by name with their bits, from `linux/mount.h`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { MOUNT_FLAGS } from "@spaceos/pid1";
+ *
+ * assertEquals(MOUNT_FLAGS.nosuid | MOUNT_FLAGS.nodev, 0x6);
+ * ```
+ */
 export const MOUNT_FLAGS = {
   ro: 0x1,
   nosuid: 0x2,

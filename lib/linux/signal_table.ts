@@ -7,6 +7,14 @@
 /**
  * Signal numbers by name, from `asm-generic/signal.h`, which x86-64 and AArch64
  * share.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { SIGNALS } from "@spaceos/pid1";
+ *
+ * assertEquals(128 + SIGNALS.SIGTERM, 143);
+ * ```
  */
 export const SIGNALS = {
   SIGHUP: 1,

@@ -26,7 +26,18 @@ export const settledAfterMs = 1_000;
 /** The least that is waited after a shorter run, in milliseconds: PID 1 has more to do. */
 export const shortestDelayMs = 10;
 
-/** The policy of a definition that says nothing: 0.5 s, doubled up to 60 s, forgotten after 60 s up. */
+/**
+ * The policy of a definition that says nothing: 0.5 s, doubled up to 60 s, forgotten after 60 s up.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defaultBackoffPolicy } from "@spaceos/pid1";
+ *
+ * const patient = { ...defaultBackoffPolicy, maximumMs: 600_000 };
+ * assertEquals(patient.initialMs, 500);
+ * ```
+ */
 export const defaultBackoffPolicy: BackoffPolicy = {
   initialMs: 500,
   factor: 2,

@@ -42,7 +42,18 @@ export interface ServicePolicy {
   readonly watchdogMs: number | null;
 }
 
-/** The policy of a definition that says nothing but its command. */
+/**
+ * The policy of a definition that says nothing but its command.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defaultServicePolicy, isSuccess } from "@spaceos/pid1";
+ *
+ * const policy = { ...defaultServicePolicy, successCodes: [0, 3] };
+ * assertEquals(isSuccess({ exitCode: 3, signal: null }, policy), true);
+ * ```
+ */
 export const defaultServicePolicy: ServicePolicy = {
   type: "process",
   restart: "always",
@@ -225,7 +236,18 @@ const emptyHistory: ServiceHistory = {
   lastError: "",
 };
 
-/** A service that was never started. */
+/**
+ * A service that was never started.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { initialServiceState } from "@spaceos/pid1";
+ *
+ * assertEquals(initialServiceState.kind, "pending");
+ * assertEquals(initialServiceState.history.restarts, 0);
+ * ```
+ */
 export const initialServiceState: ServiceState = {
   kind: "pending",
   sinceMs: 0,

@@ -15,7 +15,18 @@ import {
   writeListPiece,
 } from "./result_list.ts";
 
-/** How a phase ended, by name [O]. */
+/**
+ * How a phase ended, by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { PhaseOutcome } from "@spaceos/pid1";
+ *
+ * const hasEnded = (outcome: number) => outcome !== PhaseOutcome.RUNNING;
+ * assertEquals(hasEnded(PhaseOutcome.SKIPPED), true);
+ * ```
+ */
 export const PhaseOutcome = {
   /** It has not ended. */
   RUNNING: 0,

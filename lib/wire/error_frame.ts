@@ -8,7 +8,17 @@
 import { defineLayout, type Layout } from "./codec.ts";
 import { enumeration, reserved, u16, u8 } from "./fields.ts";
 
-/** Why a frame was refused, by name; the fields are upstream's, the numbers ours [O]. */
+/**
+ * Why a frame was refused, by name; the fields are upstream's, the numbers ours [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { FrameErrorCode } from "@spaceos/pid1";
+ *
+ * assertEquals(FrameErrorCode.MESSAGE_TOO_LARGE, 3);
+ * ```
+ */
 export const FrameErrorCode = {
   /** No such frame type. */
   UNKNOWN_TYPE: 1,

@@ -18,7 +18,21 @@ import {
   u64,
 } from "./fields.ts";
 
-/** How severe an event is, by name. */
+/**
+ * How severe an event is, by name.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { EventSeverity } from "@spaceos/pid1";
+ *
+ * const isSevere = (severity: number) => severity >= EventSeverity.ERROR;
+ * assertEquals([EventSeverity.INFO, EventSeverity.CRITICAL].map(isSevere), [
+ *   false,
+ *   true,
+ * ]);
+ * ```
+ */
 export const EventSeverity = {
   DEBUG: 0,
   INFO: 1,

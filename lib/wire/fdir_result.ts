@@ -19,7 +19,17 @@ import {
 } from "./fields.ts";
 import { packEntries, RESULT_MAX_BYTES, unpackEntries } from "./result_list.ts";
 
-/** What FDIR_CHECK does, by name [O]; without arguments it checks. */
+/**
+ * What FDIR_CHECK does, by name [O]; without arguments it checks.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { FdirAction } from "@spaceos/pid1";
+ *
+ * assertEquals(Object.keys(FdirAction), ["CHECK", "RELEASE", "ADOPT"]);
+ * ```
+ */
 export const FdirAction = {
   /** Check now. */
   CHECK: 0,
@@ -62,7 +72,18 @@ export function decodeFdirRequest(bytes: Uint8Array): FdirAction {
     : fdirRequestLayout.decode(bytes).action;
 }
 
-/** The bits of an anomaly's `flags` by name [O]. */
+/**
+ * The bits of an anomaly's `flags` by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { FdirFlag } from "@spaceos/pid1";
+ *
+ * const isLatched = (flags: number) => (flags & FdirFlag.LATCHED) !== 0;
+ * assertEquals([1, 2, 3].map(isLatched), [true, false, true]);
+ * ```
+ */
 export const FdirFlag = {
   /** Only the host can end it. */
   LATCHED: 1,

@@ -16,14 +16,52 @@ import {
   u16,
 } from "./fields.ts";
 
-/** The size of a frame in bytes. */
+/**
+ * The size of a frame in bytes.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Apid, encodeFrame, FRAME_SIZE_BYTES, FrameType } from "@spaceos/pid1";
+ *
+ * const frame = encodeFrame({
+ *   type: FrameType.TC,
+ *   apid: Apid.HOST,
+ *   destinationApid: Apid.INIT,
+ *   payload: new Uint8Array(0),
+ * });
+ * assertEquals(frame.length, FRAME_SIZE_BYTES);
+ * ```
+ */
 export const FRAME_SIZE_BYTES = 256;
-/** The most bytes that a payload has. */
+/**
+ * The most bytes that a payload has.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { FRAME_PAYLOAD_MAX_BYTES, FRAME_SIZE_BYTES } from "@spaceos/pid1";
+ *
+ * assertEquals(FRAME_SIZE_BYTES - FRAME_PAYLOAD_MAX_BYTES, 8);
+ * ```
+ */
 export const FRAME_PAYLOAD_MAX_BYTES = 248;
 /** The version of the frame format [O]. */
 export const FRAME_VERSION = 1;
 
-/** The frame types by name, in upstream's order; the numbers are ours [O]. */
+/**
+ * The frame types by name, in upstream's order; the numbers are ours [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { FrameType } from "@spaceos/pid1";
+ *
+ * const nameOf = (type: number) =>
+ *   Object.entries(FrameType).find(([, number]) => number === type)?.[0];
+ * assertEquals(nameOf(2), "TC");
+ * ```
+ */
 export const FrameType = {
   /** Telemetry: the answer to a telecommand. */
   TM: 1,
@@ -50,7 +88,18 @@ export const FrameType = {
 /** A frame's type. */
 export type FrameType = typeof FrameType[keyof typeof FrameType];
 
-/** Application process ids (CCSDS) that have a meaning here. */
+/**
+ * Application process ids (CCSDS) that have a meaning here.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Apid } from "@spaceos/pid1";
+ *
+ * const isOfTheSystem = (apid: number) => apid <= Apid.SYSTEM_LAST;
+ * assertEquals([Apid.INIT, 0x010].map(isOfTheSystem), [true, false]);
+ * ```
+ */
 export const Apid = {
   /** The host [O]. */
   HOST: 0x000,

@@ -7,7 +7,21 @@
 import { defineLayout, type Layout } from "./codec.ts";
 import { enumeration, u16, u32, u8 } from "./fields.ts";
 
-/** The modes of the init, by name [O]. */
+/**
+ * The modes of the init, by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { SystemMode } from "@spaceos/pid1";
+ *
+ * const needsHelp = (mode: number) => mode !== SystemMode.NOMINAL;
+ * assertEquals([SystemMode.SAFE, SystemMode.NOMINAL].map(needsHelp), [
+ *   true,
+ *   false,
+ * ]);
+ * ```
+ */
 export const SystemMode = {
   BOOTING: 0,
   NOMINAL: 1,

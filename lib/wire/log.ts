@@ -9,7 +9,18 @@ import { defineLayout, type Layout } from "./codec.ts";
 import { countedText, enumeration, lengthOf, rest } from "./fields.ts";
 import { FRAME_PAYLOAD_MAX_BYTES } from "./frame.ts";
 
-/** Where a line comes from, by name [O]. */
+/**
+ * Where a line comes from, by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { LogStream } from "@spaceos/pid1";
+ *
+ * const isComplaint = (stream: number) => stream === LogStream.STDERR;
+ * assertEquals(isComplaint(2), true);
+ * ```
+ */
 export const LogStream = {
   /** The init itself. */
   INIT: 0,

@@ -15,7 +15,19 @@ import { WireError } from "./error.ts";
 import { countedBytes, enumeration, lengthOf, u16, u32, u8 } from "./fields.ts";
 import { PARAMETER_VALUE_MAX_BYTES, type ParameterEntry } from "./parameter.ts";
 
-/** How a parameter request ended, by name [O]. */
+/**
+ * How a parameter request ended, by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ParameterStatus } from "@spaceos/pid1";
+ *
+ * const nameOf = (status: number) =>
+ *   Object.entries(ParameterStatus).find(([, number]) => number === status)?.[0];
+ * assertEquals(nameOf(4), "READ_ONLY");
+ * ```
+ */
 export const ParameterStatus = {
   OK: 0,
   /** There is no such parameter. */

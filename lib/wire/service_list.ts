@@ -15,7 +15,21 @@ import {
   writeListPiece,
 } from "./result_list.ts";
 
-/** The states of a service by name [O]. */
+/**
+ * The states of a service by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ServiceStateCode } from "@spaceos/pid1";
+ *
+ * const isUp = (state: number) => state === ServiceStateCode.RUNNING;
+ * assertEquals([ServiceStateCode.RUNNING, ServiceStateCode.BACKOFF].map(isUp), [
+ *   true,
+ *   false,
+ * ]);
+ * ```
+ */
 export const ServiceStateCode = {
   PENDING: 0,
   STARTING: 1,
@@ -28,7 +42,18 @@ export const ServiceStateCode = {
 export type ServiceStateCode =
   typeof ServiceStateCode[keyof typeof ServiceStateCode];
 
-/** The bits of `flags` by name [O]. */
+/**
+ * The bits of `flags` by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ServiceFlag } from "@spaceos/pid1";
+ *
+ * const flags = ServiceFlag.WANTED | ServiceFlag.CRITICAL;
+ * assertEquals((flags & ServiceFlag.CRITICAL) !== 0, true);
+ * ```
+ */
 export const ServiceFlag = {
   /** It should be up, if mode and dependencies allow. */
   WANTED: 1,

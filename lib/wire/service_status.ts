@@ -17,7 +17,17 @@ import {
 } from "./fields.ts";
 import { SERVICE_NAME_MAX_BYTES, ServiceStateCode } from "./service_list.ts";
 
-/** How a process ended, by name [O]. */
+/**
+ * How a process ended, by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ExitKind } from "@spaceos/pid1";
+ *
+ * assertEquals(ExitKind.SIGNALED, 2);
+ * ```
+ */
 export const ExitKind = {
   /** None has ended yet. */
   NONE: 0,

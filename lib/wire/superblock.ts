@@ -13,11 +13,34 @@ import { crc32c } from "./crc32c.ts";
 import { bytes, constant, shownCrc32cOver, u16, u32, u64 } from "./fields.ts";
 import { formatUuid } from "./uuid.ts";
 
-/** The magic number of a superblock: "SPOS" in ASCII. */
+/**
+ * The magic number of a superblock: "SPOS" in ASCII.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { SUPERBLOCK_MAGIC } from "@spaceos/pid1";
+ *
+ * const bytes = new Uint8Array(4);
+ * new DataView(bytes.buffer).setUint32(0, SUPERBLOCK_MAGIC);
+ * assertEquals(new TextDecoder().decode(bytes), "SPOS");
+ * ```
+ */
 export const SUPERBLOCK_MAGIC = 0x53504F53;
 /** The only version of the format there is. */
 export const SUPERBLOCK_FORMAT_VERSION = 1;
-/** The size of a superblock in bytes. */
+/**
+ * The size of a superblock in bytes.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { decodeSuperblock, SUPERBLOCK_SIZE_BYTES } from "@spaceos/pid1";
+ *
+ * const { magic } = decodeSuperblock(new Uint8Array(SUPERBLOCK_SIZE_BYTES));
+ * assertEquals(magic, 0);
+ * ```
+ */
 export const SUPERBLOCK_SIZE_BYTES = 48;
 
 /**

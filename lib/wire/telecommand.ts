@@ -12,7 +12,17 @@ import { WireError } from "./error.ts";
 import { rest, u16 } from "./fields.ts";
 import { FRAME_PAYLOAD_MAX_BYTES } from "./frame.ts";
 
-/** The commands by name [O]. */
+/**
+ * The commands by name [O].
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { CommandCode } from "@spaceos/pid1";
+ *
+ * assertEquals(CommandCode.PING, 1);
+ * ```
+ */
 export const CommandCode = {
   PING: 1,
   POWEROFF: 2,
@@ -52,7 +62,18 @@ export const PAGED_COMMANDS: ReadonlySet<number> = new Set([
   CommandCode.DP_READ,
 ]);
 
-/** The statuses of an answer by name [O]; the numbers are Linux's errno where one fits. */
+/**
+ * The statuses of an answer by name [O]; the numbers are Linux's errno where one fits.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { CommandStatus } from "@spaceos/pid1";
+ *
+ * const isDone = (status: number) => status === CommandStatus.OK;
+ * assertEquals([0, CommandStatus.ENOENT].map(isDone), [true, false]);
+ * ```
+ */
 export const CommandStatus = {
   /** Accepted and done. */
   OK: 0,
