@@ -1,9 +1,9 @@
 /**
  * The rehearsal of a publication on JSR: `deno publish --dry-run` judges what
  * would be published, for example that every exported symbol has an explicit
- * type. It resolves `jsr:` imports, so on closed machines it runs on a copy
- * whose configuration names the stand-ins of @std instead. It imports nothing
- * outside rootfs/toolchain.
+ * type. It resolves `jsr:` imports, so on closed machines it runs on a copy of
+ * the published files whose configuration names the stand-ins of @std instead.
+ * It imports nothing outside rootfs/toolchain.
  */
 import { lastLines, run } from "./command.ts";
 import { type Environment, REPOSITORY } from "./environment.ts";
@@ -15,8 +15,11 @@ const STAND_INS = "std_stand_ins";
 /** A deno.json as far as this file looks at it. */
 interface Configuration {
   readonly imports: Readonly<Record<string, string>>;
-  readonly scopes: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly publish: { readonly include: readonly string[] };
+}
+
+function readConfiguration(): Configuration {
+  return JSON.parse(Deno.readTextFileSync(`${REPOSITORY}/deno.json`));
 }
 
 function copyFolder(from: string, to: string): void {
@@ -27,18 +30,25 @@ function copyFolder(from: string, to: string): void {
   }
 }
 
+/**
+ * Copies the files that are published, and no others.
+ *
+ * @param folder where to
+ */
+export function copyPublished(folder: string): void {
+  for (const path of readConfiguration().publish.include) {
+    const to = `${folder}/${path}`;
+    Deno.mkdirSync(to.slice(0, to.lastIndexOf("/")), { recursive: true });
+    Deno.copyFileSync(`${REPOSITORY}/${path}`, to);
+  }
+}
+
 /** Makes the copy that needs no network but npm. */
 function makeCopy(folder: string): void {
-  const configuration: Configuration = JSON.parse(
-    Deno.readTextFileSync(`${REPOSITORY}/deno.json`),
-  );
-  copyFolder(`${REPOSITORY}/lib`, `${folder}/lib`);
-  for (const name of ["mod.ts", "README.md"]) {
-    Deno.copyFileSync(`${REPOSITORY}/${name}`, `${folder}/${name}`);
-  }
-  const imports: Record<string, string> = {
-    ...configuration.scopes["./"],
-  };
+  const configuration = readConfiguration();
+  copyPublished(folder);
+  // What is npm's stays as it is published: only jsr: can't be resolved.
+  const imports: Record<string, string> = {};
   for (const specifier of Object.keys(configuration.imports)) {
     const name = specifier.slice("@std/".length);
     copyFolder(
@@ -58,11 +68,16 @@ function makeCopy(folder: string): void {
     JSON.stringify({
       ...configuration,
       imports,
-      scopes: {},
       tasks: {},
       publish: { include: [...include, `${STAND_INS}/**/*.ts`] },
     }),
   );
+}
+
+/** The files that a dry run says it would publish, and how many bytes, as it shows them. */
+function simulatedFiles(text: string): string[] {
+  return [...text.matchAll(/^ +file:\/\/\S+ \(.*\)$/gm)].map(([line]) => line)
+    .filter((line) => !line.includes(`/${STAND_INS}/`));
 }
 
 /**
@@ -81,12 +96,25 @@ export async function rehearsePublication(
   try {
     if (isClosed) makeCopy(folder);
     const result = await run(
-      [Deno.execPath(), "publish", "--dry-run", "--allow-dirty", "--quiet"],
+      [Deno.execPath(), "publish", "--dry-run", "--allow-dirty"],
       { cwd: folder, env: { ...environment.variables, NO_COLOR: "1" } },
     );
-    if (result.success) return 0;
-    say(lastLines(result));
-    return 1;
+    if (!result.success) {
+      say(lastLines(result));
+      return 1;
+    }
+    const files = simulatedFiles(result.stdout + result.stderr);
+    const expected = readConfiguration().publish.include.length;
+    if (files.length !== expected) {
+      say(`the package would have ${files.length} files, expected ${expected}`);
+      return 1;
+    }
+    say(
+      `${files.length} files${
+        isClosed ? ", with stand-ins for what is JSR's" : ""
+      }`,
+    );
+    return 0;
   } finally {
     if (isClosed) await Deno.remove(folder, { recursive: true });
   }

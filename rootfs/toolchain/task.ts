@@ -145,6 +145,21 @@ function typescriptFiles(folder: string): string[] {
   }).sort();
 }
 
+/** Builds the library's pages, as they would be served, and throws them away. */
+async function buildPages(environment: Environment): Promise<number> {
+  const folder = await Deno.makeTempDir({ prefix: "spaceos-pages-" });
+  try {
+    return await deno(environment, "doc", [
+      "--html",
+      "--name=@spaceos/pid1",
+      `--output=${folder}`,
+      `${REPOSITORY}/mod.ts`,
+    ], { cwd: environment.configFolder });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 async function check(environment: Environment): Promise<number> {
   const sources = existing(SOURCES);
   const { configArguments } = environment;
@@ -175,6 +190,7 @@ async function check(environment: Environment): Promise<number> {
           cwd: environment.configFolder,
         }),
     ],
+    ["pages", () => buildPages(environment)],
     ["publish", () => rehearsePublication(environment)],
   ];
   const failed: string[] = [];

@@ -103,7 +103,8 @@ DESCRIPTION
     fmt      deno fmt --check
     lint     deno lint, with the rules of JSR
     check    deno check of all sources, and of the documentation's examples
-    doc      deno doc --lint of the library, and the pages of deno doc --html
+    doc      deno doc --lint of the library
+    pages    deno doc --html of the library
     publish  deno publish --dry-run. Where jsr.io is not reached, it runs on a
              copy whose jsr: imports are replaced by stand-ins: that judges all
              but the imports themselves

@@ -204,20 +204,18 @@ Deno.test("the top level holds exactly what it should", () => {
   ]);
 });
 
-Deno.test("what is published is what the library reaches, and no room more", () => {
+Deno.test("what is published is what the library reaches, and no file more", () => {
   const { publish } = JSON.parse(
     Deno.readTextFileSync(new URL("deno.json", ROOT)),
   );
-  const published: string[] = publish.include.filter((path: string) =>
-    path.startsWith("lib/")
-  ).map((path: string) => path.replace("*.ts", ""));
   const reached = new Set(["mod.ts"]);
   for (const path of reached) {
     for (const target of localImports(path)) reached.add(target.path);
   }
-  const rooms = new Set(
-    [...reached].filter((path) => path.startsWith("lib/"))
-      .map((path) => path.slice(0, path.lastIndexOf("/") + 1)),
+  const modules = [...reached].filter((path) => path !== "mod.ts").sort();
+  assertEquals(
+    publish.include,
+    ["deno.json", "README.md", "mod.ts", ...modules],
+    "publish.include of deno.json names each file",
   );
-  assertEquals([...rooms].sort(), published.toSorted());
 });
