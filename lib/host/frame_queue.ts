@@ -118,6 +118,12 @@ export class FrameQueue {
     return this.#droppedFrames;
   }
 
+  /** How many frames wait. */
+  get length(): number {
+    const { answer, error, telemetry } = this.#lanes;
+    return answer.length + error.length + telemetry.length;
+  }
+
   /**
    * How many frames of a lane wait.
    *

@@ -110,6 +110,15 @@ export interface LinkPort {
   close(): void;
 }
 
+/** Views of the frames that bytes hold from their beginning on. */
+function framesOf(bytes: Uint8Array): Uint8Array[] {
+  return Array.from(
+    { length: Math.floor(bytes.length / FRAME_SIZE_BYTES) },
+    (_, index) =>
+      bytes.subarray(index * FRAME_SIZE_BYTES, (index + 1) * FRAME_SIZE_BYTES),
+  );
+}
+
 /** A port behind a descriptor with O_NONBLOCK. */
 function descriptorPort(descriptor: number, poller: Poller): LinkPort {
   const interest = { read: true, edge: true, linger: true } as const;
@@ -135,8 +144,13 @@ export class HostLink {
   readonly #framer = new Framer();
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
   readonly #queue = new FrameQueue();
-  /** The lanes of the frames under way, their bytes, and how many are written. */
-  readonly #batchLanes: FrameLane[] = [];
+  /** Views of the frames that a read of nothing but whole ones has brought. */
+  readonly #wholeFrames = framesOf(this.#buffer);
+  /** The frames under way: how many, their lanes, and how many bytes are written. */
+  #batchFrames = 0;
+  readonly #batchLanes: FrameLane[] = new Array(WRITE_BATCH_FRAMES).fill(
+    "answer",
+  );
   readonly #batchBytes = new Uint8Array(WRITE_BATCH_FRAMES * FRAME_SIZE_BYTES);
   #writtenBytes = 0;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
@@ -236,12 +250,28 @@ export class HostLink {
    * @returns Whether it was taken.
    */
   send(frame: Uint8Array, lane: FrameLane): boolean {
-    const isTaken = this.#queue.push(frame, lane);
+    const isTaken = this.#mayJoinBatch(frame)
+      ? this.#joinBatch(frame, lane)
+      : this.#queue.push(frame, lane);
     // The answers to what is being read leave together.
     if (!this.#isReceiving || this.#waiting() >= WRITE_BATCH_FRAMES) {
       this.#flush();
     }
     return isTaken;
+  }
+
+  /** Whether a frame would leave the queue as soon as it was in it. */
+  #mayJoinBatch(frame: Uint8Array): boolean {
+    return this.#isConnected && this.#writtenBytes === 0 &&
+      this.#batchFrames < WRITE_BATCH_FRAMES && this.#queue.length === 0 &&
+      frame.length === FRAME_SIZE_BYTES;
+  }
+
+  #joinBatch(frame: Uint8Array, lane: FrameLane): true {
+    const index = this.#batchFrames++;
+    this.#batchLanes[index] = lane;
+    this.#batchBytes.set(frame, index * FRAME_SIZE_BYTES);
+    return true;
   }
 
   /** Closes the port. What waits is lost. */
@@ -252,12 +282,17 @@ export class HostLink {
     this.#port.close();
   }
 
+  readonly #onFrame = (frame: Uint8Array): void => {
+    this.#framesIn++;
+    this.#events.onFrame(frame);
+  };
+
   #onPolled(polled: PollEvents): void {
     if (polled.hangup) this.#hangUp();
     else this.#connected(true);
     this.#flush();
     this.#takeTurn(polled.hangup);
-    this.#watchRoom(!this.#isConnected || this.#batchLanes.length > 0);
+    this.#watchRoom(!this.#isConnected || this.#batchFrames > 0);
   }
 
   /** A host that comes is told as room to write; one that is there need not be. */
@@ -310,15 +345,7 @@ export class HostLink {
         return "empty";
       }
       bytes += count;
-      const piece = this.#buffer.subarray(0, count);
-      if (this.#framer.pendingBytes > 0 && this.#isOfAnother(piece)) {
-        this.#framer.reset();
-      }
-      this.#mayHaveLeft = false;
-      this.#framer.push(piece, (frame) => {
-        this.#framesIn++;
-        this.#events.onFrame(frame);
-      });
+      this.#take(count);
       if (this.#isClosed) return "empty";
       // Whoever asks one thing after another need not wait until we have found
       // nothing more; the answers to many leave together.
@@ -327,16 +354,32 @@ export class HostLink {
     return hasHungUp || this.#hasErrorRoom() ? "more" : "stalled";
   }
 
+  /** Hands out the frames that so many bytes of the buffer complete. */
+  #take(count: number): void {
+    const pendingBytes = this.#framer.pendingBytes;
+    const piece = this.#buffer.subarray(0, count);
+    if (pendingBytes > 0 && this.#isOfAnother(piece)) this.#framer.reset();
+    this.#mayHaveLeft = false;
+    if (this.#framer.pendingBytes > 0 || count % FRAME_SIZE_BYTES !== 0) {
+      this.#framer.push(piece, this.#onFrame);
+      return;
+    }
+    const frames = count / FRAME_SIZE_BYTES;
+    for (let index = 0; index < frames; index++) {
+      const frame = this.#wholeFrames[index];
+      if (frame !== undefined) this.#onFrame(frame);
+    }
+  }
+
   /** Whether a piece is another host's first, and not the rest of a frame. */
   #isOfAnother(piece: Uint8Array): boolean {
     const mayBe = this.#isLeaving || this.#mayHaveLeft;
     return mayBe ? beginsFrame(piece) : isWholeFrames(piece);
   }
 
-  /** Frames that wait, in all lanes. */
+  /** Frames that wait, in all lanes and to be written. */
   #waiting(): number {
-    return this.#queue.waiting("answer") + this.#queue.waiting("error") +
-      this.#queue.waiting("telemetry");
+    return this.#queue.length + this.#batchFrames;
   }
 
   #read(): number | null {
@@ -365,15 +408,14 @@ export class HostLink {
     // The host's next life begins with a whole frame, too.
     this.#queue.dropAnswers();
     const sent = Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES);
-    const unsent = this.#batchLanes.map((lane, index) => {
-      const at = index * FRAME_SIZE_BYTES;
-      return {
-        lane,
-        frame: this.#batchBytes.subarray(at, at + FRAME_SIZE_BYTES),
-      };
+    const frames = framesOf(this.#batchBytes);
+    const unsent = this.#batchLanes.flatMap((lane, index) => {
+      const frame = frames[index];
+      const isUnsent = index >= sent && index < this.#batchFrames;
+      return isUnsent && frame !== undefined ? [{ lane, frame }] : [];
     });
-    this.#queue.restore(unsent.slice(sent));
-    this.#batchLanes.length = 0;
+    this.#queue.restore(unsent);
+    this.#batchFrames = 0;
     this.#writtenBytes = 0;
     this.#connected(false);
   }
@@ -413,20 +455,19 @@ export class HostLink {
 
   /** Takes frames from the queue to be written; says whether there are any. */
   #fill(): boolean {
-    const lanes = this.#batchLanes;
-    if (lanes.length > 0) return true;
-    while (lanes.length < WRITE_BATCH_FRAMES) {
-      const at = lanes.length * FRAME_SIZE_BYTES;
+    if (this.#batchFrames > 0) return true;
+    while (this.#batchFrames < WRITE_BATCH_FRAMES) {
+      const at = this.#batchFrames * FRAME_SIZE_BYTES;
       const lane = this.#queue.shiftInto(this.#batchBytes, at);
       if (lane === null) break;
-      lanes.push(lane);
+      this.#batchLanes[this.#batchFrames++] = lane;
     }
-    return lanes.length > 0;
+    return this.#batchFrames > 0;
   }
 
   /** Writes what it can; says whether all of the batch is written. */
   #writeBatch(): boolean {
-    const end = this.#batchLanes.length * FRAME_SIZE_BYTES;
+    const end = this.#batchFrames * FRAME_SIZE_BYTES;
     while (this.#writtenBytes < end) {
       const rest = this.#batchBytes.subarray(this.#writtenBytes, end);
       let count: number | null;
@@ -446,7 +487,7 @@ export class HostLink {
       this.#framesOut += Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES) -
         before;
     }
-    this.#batchLanes.length = 0;
+    this.#batchFrames = 0;
     this.#writtenBytes = 0;
     return true;
   }

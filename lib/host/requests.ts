@@ -9,10 +9,9 @@ import {
   Apid,
   encodeFrame,
   type Frame,
-  FRAME_PAYLOAD_MAX_BYTES,
-  FRAME_SIZE_BYTES,
   frameLayout,
   FrameType,
+  setPayloadLength,
 } from "../wire/frame.ts";
 import { RESULT_MAX_BYTES } from "../wire/result_list.ts";
 import {
@@ -77,9 +76,15 @@ export function answerLimitFrames(command: number): number {
   return Math.ceil(RESULT_MAX_BYTES / PAGE_MAX_BYTES);
 }
 
-/** The frame at hand of {@linkcode writeAnswer}. */
-const answerFrame = new Uint8Array(FRAME_SIZE_BYTES);
-const PAYLOAD_OFFSET = FRAME_SIZE_BYTES - FRAME_PAYLOAD_MAX_BYTES;
+const PAYLOAD_OFFSET = frameLayout.offsetOf("payload");
+
+/** The frame at hand of {@linkcode writeAnswer}: all have the same head. */
+const answerFrame = encodeFrame({
+  type: FrameType.TM,
+  apid: Apid.INIT,
+  destinationApid: Apid.HOST,
+  payload: new Uint8Array(),
+});
 
 /**
  * Makes the frames that answer a request, one after another in the same memory.
@@ -114,20 +119,15 @@ export function writeAnswer(
   const answer = { command, sequence, status, result };
   if (PAGED_COMMANDS.has(command)) {
     for (const payload of encodeAnswer(answer)) {
-      send(answerFrameWith(payload));
+      answerFrame.set(payload, PAYLOAD_OFFSET);
+      setPayloadLength(answerFrame, payload.length);
+      send(answerFrame);
     }
     return;
   }
   const length = encodeWholeAnswer(answer, answerFrame, PAYLOAD_OFFSET);
-  const end = PAYLOAD_OFFSET + length;
-  send(answerFrameWith(answerFrame.subarray(PAYLOAD_OFFSET, end)));
-}
-
-function answerFrameWith(payload: Uint8Array): Uint8Array {
-  const { INIT: apid, HOST: destinationApid } = Apid;
-  const frame = { type: FrameType.TM, apid, destinationApid, payload };
-  frameLayout.encodeInto(frame, answerFrame);
-  return answerFrame;
+  setPayloadLength(answerFrame, length);
+  send(answerFrame);
 }
 
 /**

@@ -79,12 +79,8 @@ export class Turn {
     status: number = CommandStatus.OK,
     result?: Uint8Array,
   ): void {
-    this.effects.push({
-      kind: "answer",
-      request,
-      status,
-      ...(result === undefined ? {} : { result }),
-    });
+    const answer = { kind: "answer", request, status } as const;
+    this.effects.push(result === undefined ? answer : { ...answer, result });
   }
 
   /** Tells the supervisor, and takes up what it asks for. */

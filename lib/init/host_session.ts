@@ -406,7 +406,7 @@ export class HostSession {
   #give(ticket: Ticket): boolean {
     if (!ticket.isOwed) return false;
     ticket.isOwed = false;
-    this.#waiting.delete(ticket);
+    if (this.#waiting.size > 0) this.#waiting.delete(ticket);
     this.#keptFrames -= ticket.frames;
     return true;
   }

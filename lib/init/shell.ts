@@ -322,10 +322,13 @@ export class Shell {
 
   /** Queues an event and, unless that is under way, works the queue off. */
   #dispatch(event: InitEvent): void {
-    this.#queue.push(event);
-    if (this.#isDraining) return;
+    if (this.#isDraining) {
+      this.#queue.push(event);
+      return;
+    }
     this.#isDraining = true;
     try {
+      this.#step(event);
       for (;;) {
         const next = this.#queue.shift();
         if (next !== undefined) this.#step(next);

@@ -528,9 +528,23 @@ function wordsOf(buffer: ArrayBufferLike): Int32Array {
 /**
  * How far the bytes from one place to another are zeros, told word by word:
  * most of a frame is padding, and a byte at a time it costs more than the rest.
- * It may stop early, never late.
+ *
+ * @param bytes The bytes.
+ * @param from Where to begin.
+ * @param to Where to end, at most their length.
+ * @returns A place up to which they are zeros: it may be an early one, never one
+ * too late, and `to` only if all are.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { skipZeros } from "./codec.ts";
+ *
+ * assertEquals(skipZeros(new Uint8Array(256), 8, 256), 256);
+ * assertEquals(skipZeros(new Uint8Array(256).fill(1, 40), 8, 256), 40);
+ * ```
  */
-function skipZeros(bytes: Uint8Array, from: number, to: number): number {
+export function skipZeros(bytes: Uint8Array, from: number, to: number): number {
   if (to - from < 32) return from;
   let at = from;
   while ((bytes.byteOffset + at) % 4 !== 0) {

@@ -3,8 +3,10 @@ import { WireError } from "../../../lib/wire/error.ts";
 import { FrameErrorCode } from "../../../lib/wire/error_frame.ts";
 import {
   encodeFrame,
+  frameLayout,
   FrameType,
   receiveFrame,
+  setPayloadLength,
 } from "../../../lib/wire/frame.ts";
 import { decodeLog, encodeLog, LogStream } from "../../../lib/wire/log.ts";
 import {
@@ -16,15 +18,19 @@ import {
 } from "../../../lib/wire/parameter_message.ts";
 import { compareGenerations } from "../../../lib/wire/serial_number.ts";
 import {
+  answerLayout,
   CommandCode,
   CommandStatus,
   commandStatusName,
   decodeAnswer,
+  decodeTelecommand,
   encodeAnswer,
+  encodeWholeAnswer,
   joinAnswerPages,
   PAGE_MAX_BYTES,
   PAGED_COMMANDS,
   PAGED_RESULT_MAX_BYTES,
+  telecommandLayout,
 } from "../../../lib/wire/telecommand.ts";
 import { fromHexDump, Random } from "./support.ts";
 
@@ -86,6 +92,84 @@ Deno.test("receiveFrame never throws, for 50,000 random frames and for other len
     const received = receiveFrame(bytes);
     if (received.ok) assertEquals(encodeFrame(received.frame), bytes);
     else assert(received.fault.code >= 1 && received.fault.code <= 6);
+  }
+});
+
+/** What a call gives, or the message of what it throws. */
+function outcome(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    assert(error instanceof WireError, String(error));
+    return error.message;
+  }
+}
+
+Deno.test("receiveFrame takes just the frames that the table takes, near every edge of a field", () => {
+  const random = new Random(5);
+  const edges = [0, 1, 2, 7, 8, 10, 11, 247, 248, 249, 255];
+  let taken = 0;
+  for (let round = 0; round < 20_000; round++) {
+    const bytes = new Uint8Array(random.integer(0, 99) === 0 ? 255 : 256);
+    const length = random.integer(0, 250);
+    const payload = random.bytes(Math.min(length, 248));
+    bytes.set([1, random.integer(0, 11), 0, 1, 0, length, 0, 0]);
+    bytes.set(payload.subarray(0, bytes.length - 8), 8);
+    for (let change = random.integer(0, 2); change > 0; change--) {
+      const edge = edges[random.integer(0, edges.length - 1)] ?? 0;
+      bytes[random.integer(0, change === 1 ? 7 : 255)] = edge;
+    }
+    const received = receiveFrame(bytes);
+    const table = outcome(() => frameLayout.decode(bytes));
+    assertEquals(received.ok ? received.frame : received.reason, table);
+    if (received.ok) taken++;
+  }
+  assert(taken > 2_000 && taken < 18_000, `${taken}`);
+});
+
+Deno.test("decodeTelecommand takes just what the table takes", () => {
+  const random = new Random(6);
+  for (let round = 0; round < 5_000; round++) {
+    const payload = random.bytes(random.integer(0, round % 2 === 0 ? 6 : 260));
+    assertEquals(
+      outcome(() => decodeTelecommand(payload)),
+      outcome(() => telecommandLayout.decode(payload)),
+    );
+  }
+});
+
+Deno.test("encodeWholeAnswer writes what the table writes, or throws and writes nothing", () => {
+  const random = new Random(7);
+  const numbers = [0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x1_0000, -1, 0.5, NaN];
+  const any = () => numbers[random.integer(0, numbers.length - 1)] ?? 0;
+  for (let round = 0; round < 5_000; round++) {
+    const command = random.integer(0, 9) === 0 ? any() : 1;
+    const result = random.bytes(random.integer(0, 250));
+    const answer = { command, sequence: any(), status: any(), result };
+    const [mine, table] = [new Uint8Array(256), new Uint8Array(256)];
+    assertEquals(
+      outcome(() => encodeWholeAnswer(answer, mine, 8)),
+      outcome(() =>
+        answerLayout.encodeInto(
+          { ...answer, command: command | 0x8000 },
+          table,
+          8,
+        )
+      ),
+    );
+    assertEquals(mine, table);
+  }
+});
+
+Deno.test("setPayloadLength leaves nothing of a longer payload, whatever came before", () => {
+  const random = new Random(8);
+  const head = { type: FrameType.TM, apid: 1, destinationApid: 0 };
+  const bytes = encodeFrame({ ...head, payload: new Uint8Array() });
+  for (let round = 0; round < 2_000; round++) {
+    const payload = random.bytes(random.integer(0, 248));
+    bytes.set(payload, 8);
+    setPayloadLength(bytes, payload.length);
+    assertEquals(bytes, encodeFrame({ ...head, payload }));
   }
 });
 
