@@ -322,9 +322,12 @@ export class HostLink {
     if (this.#isClosed || outcome === "empty") return;
     // Only changes are reported: what was left must be asked for.
     if (outcome === "more") return this.#port.rearm();
+    const framesOut = this.#framesOut;
     this.#stallTimer ??= setTimeout(() => {
       this.#stallTimer = undefined;
-      this.#takeTurn(false, true);
+      // If it is we who stood still, the news that it took some is on its way.
+      this.#flush();
+      this.#takeTurn(false, this.#framesOut === framesOut);
     }, STALL_MS);
   }
 

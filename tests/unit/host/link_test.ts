@@ -377,6 +377,29 @@ Deno.test("HostLink answers each frame of a host that reads, and goes on slowly 
   link.close();
 });
 
+Deno.test("HostLink holds it against no host that it stood still itself when the host took something", async () => {
+  const { port, link } = fakeLink((link) => link.send(frame(9), "error"));
+  port.room = 0;
+  for (let index = 0; index < 20; index++) {
+    port.pieces.push(new Uint8Array(4096));
+  }
+  const taken = () =>
+    port.written.reduce((sum, piece) => sum + piece.length, 0) / 256;
+  while (link.room("error") >= 16) port.poll();
+  // A moment later the news would be there, but the timer is due by now.
+  for (let turn = 1; turn <= 3; turn++) {
+    port.room = 256;
+    while (taken() < turn) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assertEquals(link.counters.framesDropped, 0);
+  }
+  port.room = Infinity;
+  while (port.pieces.length > 0) port.poll();
+  assertEquals([taken(), link.counters.framesDropped], [320, 0]);
+  link.close();
+});
+
 Deno.test("HostLink sends the answers to what it read at once in few writes", () => {
   const { port, link } = fakeLink((link, bytes) => {
     link.send(bytes, "answer");
