@@ -33,11 +33,7 @@ import { recordKey, StorageJudge } from "./storage_judge.ts";
 import { VirtualDisk } from "./virtual_disk.ts";
 import { VirtualHost } from "./virtual_host.ts";
 import { VirtualMachine } from "./virtual_machine.ts";
-import {
-  drainMicrotasks,
-  type TimerCount,
-  withVirtualTimers,
-} from "./virtual_runtime.ts";
+import { type VirtualRuntime, withVirtualTimers } from "./virtual_runtime.ts";
 
 /** How long a boot takes at most until its services are asked for. */
 const BOOT_BOUND_MS = 30_000;
@@ -84,8 +80,8 @@ export async function playInit(
   const agenda = new Agenda();
   await withVirtualTimers(
     agenda,
-    (timers) =>
-      new Simulation(scenario, agenda, timers, disk, tally, trace).play(),
+    (runtime) =>
+      new Simulation(scenario, agenda, runtime, disk, tally, trace).play(),
   );
 }
 
@@ -121,7 +117,7 @@ async function formattedDisk(seed: number): Promise<Uint8Array<ArrayBuffer>> {
 class Simulation {
   readonly #scenario: InitScenario;
   readonly #agenda: Agenda;
-  readonly #timers: TimerCount;
+  readonly #runtime: VirtualRuntime;
   readonly #random: Random;
   readonly #disk: VirtualDisk;
   readonly #host: VirtualHost;
@@ -135,7 +131,7 @@ class Simulation {
   constructor(
     scenario: InitScenario,
     agenda: Agenda,
-    timers: TimerCount,
+    runtime: VirtualRuntime,
     disk: Uint8Array<ArrayBuffer>,
     tally: InitTally,
     trace: ((line: string) => void) | null,
@@ -143,7 +139,7 @@ class Simulation {
     this.#trace = trace;
     this.#scenario = scenario;
     this.#agenda = agenda;
-    this.#timers = timers;
+    this.#runtime = runtime;
     this.#tally = tally;
     this.#random = new Random(scenario.seed, 12);
     this.#disk = new VirtualDisk(disk, agenda, this.#random);
@@ -185,7 +181,7 @@ class Simulation {
     this.#tally.boots++;
     this.#machine = this.#newMachine(boot.safeMode);
     this.#machine.boot();
-    await drainMicrotasks();
+    await this.#runtime.drainMicrotasks();
     this.#machine.settle();
     for (const { atMs, operation } of boot.operations) {
       this.#agenda.at(startMs + atMs, () => this.#operate(operation));
@@ -209,8 +205,8 @@ class Simulation {
       agenda.runNext();
       // Only these give asynchronous code something to go on with.
       const now = machine.steps + this.#disk.answeredRequests +
-        this.#timers.fired;
-      if (now !== news) await drainMicrotasks();
+        this.#runtime.firedTimers;
+      if (now !== news) await this.#runtime.drainMicrotasks();
       news = now;
       machine.settle();
     }
@@ -296,7 +292,7 @@ class Simulation {
     this.#storage.end();
     this.#countBoot(judge);
     this.#host.forget();
-    await drainMicrotasks();
+    await this.#runtime.drainMicrotasks();
     this.#agenda.clear();
   }
 

@@ -66,7 +66,12 @@ interface Expected {
   pagesLeft: number | null;
   /** For PING: the bytes that must come back. */
   readonly echo: Uint8Array | null;
+  /** Whether it may have been dropped, since the host did not read. */
+  mayBeMissed: boolean;
 }
+
+/** How many ERROR frames a host may be owed that does not read, and miss none. */
+const UNREAD_ERRORS = LANE_CAPACITY_FRAMES.error / 2;
 
 /** The port, and the host behind it. */
 export class VirtualHost implements LinkPort {
@@ -82,9 +87,6 @@ export class VirtualHost implements LinkPort {
   #isFull = false;
   #isRoomWatched = true;
   #isReading = false;
-  /** Answers that became due since the host last stopped reading. */
-  #burstDue = 0;
-  #mayMissErrors = false;
   #isHangupUnheard = false;
   #readsAgainMs = 0;
   #sequence = 0;
@@ -115,21 +117,32 @@ export class VirtualHost implements LinkPort {
 
   /** Whether every answer that was due has come. */
   get isAnswered(): boolean {
-    if (this.#mayMissErrors) return true;
-    const busy = new Map(this.#busy);
+    const refusals = new Map(this.#busy);
     for (const [key, list] of this.#expected) {
-      const kind = key.split(" ", 1)[0] ?? "";
-      const left = (busy.get(kind) ?? 0) - list.length;
-      if (left < 0) return false;
-      busy.set(kind, left);
+      const due = list.filter(({ mayBeMissed }) => !mayBeMissed).length;
+      addTo(refusals, kindOf(key), -due);
     }
-    return [...busy.values()].every((count) => count === 0);
+    // Each that was refused is one of those that have no answer; what was asked
+    // before a hang-up may have been refused to whoever came next.
+    const unexplained = new Map(refusals);
+    for (const [key, list] of this.#expected) {
+      const missed = list.filter(({ mayBeMissed }) => mayBeMissed).length;
+      addTo(unexplained, kindOf(key), -missed);
+    }
+    for (const [key, count] of this.#stale) {
+      addTo(unexplained, kindOf(key), -count);
+    }
+    return [...refusals.values()].every((count) => count >= 0) &&
+      [...unexplained.values()].every((count) => count <= 0);
   }
 
   /** The answers that are due, for a message. */
   get outstanding(): string {
+    const due = [...this.#expected].map(([key, { length }]) =>
+      length === 1 ? key : `${length} ${key}`
+    );
     const busy = [...this.#busy].map(([kind, count]) => `${count} ${kind}`);
-    return `${[...this.#expected.keys()].join(", ")}; busy: ${busy}`;
+    return `${due.join(", ")}; busy: ${busy}`;
   }
 
   // --- The init's end -------------------------------------------------------
@@ -233,8 +246,6 @@ export class VirtualHost implements LinkPort {
     this.#framer.reset();
     this.#isReading = false;
     this.#isHangupUnheard = false;
-    this.#mayMissErrors = false;
-    this.#burstDue = 0;
     this.#readsAgainMs = 0;
   }
 
@@ -272,7 +283,7 @@ export class VirtualHost implements LinkPort {
     // What was asked need not be answered to whoever comes next; what the init
     // had not read by then may be.
     for (const [key, list] of this.#expected) {
-      this.#stale.set(key, (this.#stale.get(key) ?? 0) + list.length);
+      addTo(this.#stale, key, list.length);
     }
     this.#expected.clear();
     this.#busy.clear();
@@ -286,7 +297,7 @@ export class VirtualHost implements LinkPort {
   pause(untilMs: number): void {
     this.#readsAgainMs = Math.max(this.#readsAgainMs, untilMs);
     this.#burstFrames = 0;
-    this.#burstDue = 0;
+    this.#noteUnread();
   }
 
   /** The host reads again at once. */
@@ -389,13 +400,17 @@ export class VirtualHost implements LinkPort {
 
   #due(key: string, echo: Uint8Array | null = null): void {
     const list = this.#expected.get(key) ?? [];
-    // Who commands without end and does not read misses ERROR frames.
-    const isPaused = this.#agenda.nowMs < this.#readsAgainMs;
-    if (++this.#burstDue > LANE_CAPACITY_FRAMES.error / 2 && isPaused) {
-      this.#mayMissErrors = true;
-    }
-    list.push({ pagesLeft: null, echo });
+    list.push({ pagesLeft: null, echo, mayBeMissed: false });
     this.#expected.set(key, list);
+    this.#noteUnread();
+  }
+
+  /** Who asks without end and does not read misses ERROR frames, refusals among them. */
+  #noteUnread(): void {
+    if (this.#agenda.nowMs >= this.#readsAgainMs) return;
+    const owed = [...this.#expected.values()].flat();
+    if (owed.length <= UNREAD_ERRORS) return;
+    for (const expected of owed) expected.mayBeMissed = true;
   }
 
   #readSoon(): void {
@@ -443,8 +458,7 @@ export class VirtualHost implements LinkPort {
         );
         if (code === FrameErrorCode.HOST_BUSY) {
           const kind = offendingType === FrameType.TC ? "TM" : "PRM";
-          this.#busy.set(kind, (this.#busy.get(kind) ?? 0) + 1);
-          return;
+          return addTo(this.#busy, kind, 1);
         }
         return this.#take(`ERROR ${code} ${offendingType} ${offendingApid}`);
       }
@@ -500,7 +514,18 @@ export class VirtualHost implements LinkPort {
       return;
     }
     check(list !== undefined, `nobody asked for the answer ${key}`);
-    list.shift();
+    // Of several alike one that can't be missing is taken for it.
+    const at = list.findIndex(({ mayBeMissed }) => !mayBeMissed);
+    list.splice(Math.max(0, at), 1);
     if (list.length === 0) this.#expected.delete(key);
   }
+}
+
+/** What an answer's key says of its kind: TM, PRM or ERROR. */
+function kindOf(key: string): string {
+  return key.split(" ", 1)[0] ?? "";
+}
+
+function addTo(counts: Map<string, number>, key: string, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count);
 }

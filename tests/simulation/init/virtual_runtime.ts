@@ -7,21 +7,16 @@
  */
 import type { Agenda, Entry } from "../agenda.ts";
 
-/**
- * How many turns of the microtask queue production code is given between two
- * events. More than the longest chain of awaits between two of its requests to
- * the disk; that the number is fixed makes what happens repeatable in any case.
- */
-const MICROTASK_TURNS = 40;
-
-/** Lets what was resolved take its effect. */
-export async function drainMicrotasks(): Promise<void> {
-  for (let turn = 0; turn < MICROTASK_TURNS; turn++) await null;
-}
-
-/** Counts the virtual timers that were due. */
-export interface TimerCount {
-  readonly fired: number;
+/** What plays in virtual time has of the runtime. */
+export interface VirtualRuntime {
+  /** Virtual timers that were due so far. */
+  readonly firedTimers: number;
+  /**
+   * Lets what was resolved take all its effects, however long the chain: as in
+   * a real event loop, nothing else happens before no microtask is left. A
+   * message comes only then.
+   */
+  readonly drainMicrotasks: () => Promise<void>;
 }
 
 /**
@@ -32,9 +27,18 @@ export interface TimerCount {
  */
 export async function withVirtualTimers(
   agenda: Agenda,
-  play: (timers: TimerCount) => Promise<void>,
+  play: (runtime: VirtualRuntime) => Promise<void>,
 ): Promise<void> {
-  const count = { fired: 0 };
+  const { port1, port2 } = new MessageChannel();
+  const runtime = {
+    firedTimers: 0,
+    drainMicrotasks: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      port1.onmessage = () => resolve();
+      port2.postMessage(null);
+      return promise;
+    },
+  };
   const timers = new Map<number, Entry>();
   let lastTimer = 0;
   const { setTimeout, clearTimeout } = globalThis;
@@ -46,7 +50,7 @@ export async function withVirtualTimers(
     const timer = ++lastTimer;
     const run = () => {
       timers.delete(timer);
-      count.fired++;
+      runtime.firedTimers++;
       action(...args);
     };
     timers.set(timer, agenda.at(agenda.nowMs + Math.max(0, delayMs), run));
@@ -60,8 +64,10 @@ export async function withVirtualTimers(
   };
   Object.assign(globalThis, { setTimeout: plan, clearTimeout: cancel });
   try {
-    await play(count);
+    await play(runtime);
   } finally {
     Object.assign(globalThis, { setTimeout, clearTimeout });
+    port1.close();
+    port2.close();
   }
 }

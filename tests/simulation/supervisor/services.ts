@@ -104,7 +104,7 @@ export class VirtualServices {
   readonly #books: Books;
   #state: SupervisorState;
   #before: SupervisorState;
-  /** Whether every new process behaves well. */
+  /** Whether every process behaves well from now on. */
   isCalm = false;
   #processes: Process[] = [];
   #children: Child[] = [];
@@ -475,7 +475,8 @@ export class VirtualServices {
 
   #beat(process: Process, left: number): void {
     const { watchdogMs } = process.definition.health;
-    if (watchdogMs === null || left <= 0) return;
+    // Who falls silent only when all is well would be down at any moment later.
+    if (watchdogMs === null || (left <= 0 && !this.isCalm)) return;
     this.#at(this.#nowMs + Math.floor(watchdogMs / 2), () => {
       const isInBackground = process.definition.readiness.kind === "exit" &&
         this.#isPopulated(process.service);
@@ -613,8 +614,9 @@ export class VirtualServices {
       this.#tally.kills++;
       if (process.isDying) return;
       process.isDying = true;
+      const { diesAfterMs } = process.behaviour;
       this.#at(
-        this.#nowMs + process.behaviour.diesAfterMs,
+        this.#nowMs + (this.isCalm ? Math.min(diesAfterMs, 50) : diesAfterMs),
         () => this.#die(process, { exitCode: null, signal: "SIGKILL" }),
       );
       return;
@@ -675,7 +677,7 @@ export class VirtualServices {
     if (process !== undefined) process.isStopped = true;
   }
 
-  /** From now on every process behaves. */
+  /** From now on every process behaves: what runs beats on, and nothing new hangs in the kernel. */
   calmDown(): void {
     this.isCalm = true;
     for (const process of this.#processes) process.isStopped = false;
