@@ -6,7 +6,7 @@
 
 import type { HostClient } from "../../lib/host/client.ts";
 import { HostClientError } from "../../lib/host/client_error.ts";
-import { encodeEventRecord, EventSeverity } from "../../lib/wire/event.ts";
+import { EventSeverity } from "../../lib/wire/event.ts";
 import { eventCodeName } from "../../lib/wire/event_code.ts";
 import {
   EVENTS_READ_MAX_COUNT,
@@ -19,6 +19,7 @@ import { type Arguments, quote } from "../command_line/options.ts";
 import { showBytes, textOf } from "../command_line/output.ts";
 import type { VmCommand, VmContext } from "./command.ts";
 import { ExitCode } from "./exit_code.ts";
+import { NewEvents } from "./new_events.ts";
 import { severityColour, severityName } from "./text.ts";
 
 /** The subcommand `events`. */
@@ -60,15 +61,9 @@ with exit code ${ExitCode.FAILED}.`,
     const skipped = Math.max(0, wanted.length - last);
     for (const event of wanted.slice(skipped)) tellEvent(context, event);
     if (!isFollowing) return ExitCode.OK;
-    const known = list.map((event) => toHex(encodeEventRecord(event)));
-    const newest = list.at(-1)?.timestamp ?? 0;
-    // What waited for us before the answer may be too old for the log.
-    let waited = stream.waitingCount;
+    const newEvents = new NewEvents(list);
     for await (const event of stream) {
-      const isOld = waited-- > 0 && event.timestamp < newest;
-      const at = known.indexOf(toHex(encodeEventRecord(event)));
-      if (at >= 0) known.splice(at, 1);
-      else if (!isOld && event.severity >= severity) {
+      if (newEvents.isNew(event) && event.severity >= severity) {
         tellEvent(context, { ...event, sequence: null });
       }
     }

@@ -12,6 +12,7 @@ import type { NumberedEvent } from "../../lib/wire/event_list.ts";
 import type { Health } from "../../lib/wire/health.ts";
 import type { ServiceEntry } from "../../lib/wire/service_list.ts";
 import { CommandStatus } from "../../lib/wire/telecommand.ts";
+import { NewEvents } from "./new_events.ts";
 import type { Target } from "./targets.ts";
 
 /** Events that are kept. */
@@ -87,6 +88,8 @@ export class VmWatcher {
   #moreServices = 0;
   #events: WatchedEvent[] = [];
   #lastEventId = 0;
+  /** Tells what the log has already; null before it was read. */
+  #newEvents: NewEvents | null = null;
   #latencyMs: number | null = null;
 
   /** Begins to watch. */
@@ -144,11 +147,15 @@ export class VmWatcher {
 
   /** Until the connection ends, or an answer does not come. */
   async #talk(client: HostClient): Promise<void> {
+    this.#newEvents = null;
     const streams = [
       this.#follow(client.health(), (health) => this.#tookHealth(health)),
       this.#follow(
         client.events(),
-        (event) => this.#tookEvent({ ...event, sequence: null }),
+        (event) => {
+          if (this.#newEvents?.isNew(event) === false) return;
+          this.#tookEvent({ ...event, sequence: null });
+        },
       ),
     ];
     try {
@@ -190,6 +197,7 @@ export class VmWatcher {
     const log = await orNull(client.readEvents(), CommandStatus.ENODEV);
     if (log === null) return;
     // The log has what came meanwhile, too, and each with its number.
+    this.#newEvents = new NewEvents(log.events);
     this.#events = [];
     for (const event of log.events) this.#tookEvent(event);
     this.#options.onChange();

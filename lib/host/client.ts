@@ -122,7 +122,7 @@ export const DATA_PRODUCT_DEFAULT_MAX_BYTES: number = 256 * 1024 * 1024;
  * @example
  * ```ts
  * import { connectHost } from "./client.ts";
- * import { answerFrames, readRequest } from "./requests.ts";
+ * import { readRequest, writeAnswer } from "./requests.ts";
  * import { decodeFrame } from "../wire/frame.ts";
  * import { assert } from "@std/assert";
  *
@@ -134,7 +134,9 @@ export const DATA_PRODUCT_DEFAULT_MAX_BYTES: number = 256 * 1024 * 1024;
  *   const bytes = new Uint8Array(256);
  *   while (await connection.read(bytes) !== null) {
  *     const request = readRequest(decodeFrame(bytes).payload);
- *     for (const frame of answerFrames(request, 0)) await connection.write(frame);
+ *     const frames: Uint8Array[] = [];
+ *     writeAnswer(request, 0, new Uint8Array(), (frame) => frames.push(frame.slice()));
+ *     for (const frame of frames) await connection.write(frame);
  *   }
  *   connection.close();
  * });

@@ -1,27 +1,37 @@
 /**
- * The frames that wait for the host: three lanes of fixed size, taken in the
+ * The frames that wait for the host: four lanes of fixed size, taken in the
  * order in which they came. A frame is copied in and copied out, so that none
  * needs memory of its own. Pure; imports the size of a frame.
  *
- * | lane | holds | when it is full |
- * |---|---|---|
- * | answer | what was asked for | the new frame is refused: one that waits is never dropped |
- * | error | ERROR frames | the new frame is refused |
- * | telemetry | what nobody asked for | the oldest makes room |
+ * | lane | holds | when it is full | when the host has gone |
+ * |---|---|---|---|
+ * | answer | what was asked for | the new frame is refused: one that waits is never dropped | is dropped |
+ * | error | ERROR frames | the new frame is refused | is dropped |
+ * | telemetry | how the machine is, and lines of the log | the oldest makes room | is dropped |
+ * | event | events, and what products there are | the oldest makes room | waits for the next host |
+ *
+ * The events that a host finds waiting are its backlog: whatever else waits goes
+ * before them, but for one of them in each {@linkcode BACKLOG_SHARE} frames. So
+ * what a host asks first is answered first, and a host that never stops asking
+ * has its backlog all the same.
  *
  * @module
  */
 import { FRAME_SIZE_BYTES } from "../wire/frame.ts";
 
 /** What a frame is worth. */
-export type FrameLane = "answer" | "error" | "telemetry";
+export type FrameLane = "answer" | "error" | "telemetry" | "event";
 
 /** How many frames each lane holds. */
 export const LANE_CAPACITY_FRAMES: Readonly<Record<FrameLane, number>> = {
   answer: 1024,
   error: 64,
   telemetry: 256,
+  event: 256,
 };
+
+/** While other frames wait, one of so many is of the backlog. */
+export const BACKLOG_SHARE = 16;
 
 /** A frame that was taken and not sent. */
 export interface UnsentFrame {
@@ -29,6 +39,8 @@ export interface UnsentFrame {
   readonly frame: Uint8Array;
   /** Its lane. */
   readonly lane: FrameLane;
+  /** Its number, as {@linkcode FrameQueue.takenOrder} told it. */
+  readonly order: number;
 }
 
 /** A first-in-first-out list of frames in one piece of memory. */
@@ -107,10 +119,14 @@ export class FrameQueue {
     answer: new Ring(LANE_CAPACITY_FRAMES.answer),
     error: new Ring(LANE_CAPACITY_FRAMES.error),
     telemetry: new Ring(LANE_CAPACITY_FRAMES.telemetry),
+    event: new Ring(LANE_CAPACITY_FRAMES.event),
   };
   #nextOrder = 0;
-  /** Below it are the numbers of frames that were taken back. */
-  #lowestOrder = 0;
+  #takenOrder = -1;
+  /** Events below this number were there before the host. */
+  #backlogEnd = 0;
+  /** Frames that went before the backlog since the last one of it. */
+  #overtook = 0;
   #droppedFrames = 0;
 
   /** Frames that found no room, made room for others, or lost their reader. */
@@ -120,8 +136,32 @@ export class FrameQueue {
 
   /** How many frames wait. */
   get length(): number {
-    const { answer, error, telemetry } = this.#lanes;
-    return answer.length + error.length + telemetry.length;
+    const { answer, error, telemetry, event } = this.#lanes;
+    return answer.length + error.length + telemetry.length + event.length;
+  }
+
+  /** The number that the next frame will have: lower ones came before. */
+  get nextOrder(): number {
+    return this.#nextOrder;
+  }
+
+  /**
+   * Gives a frame its number that need not wait here.
+   *
+   * @returns The number; whatever comes next has a higher one.
+   */
+  takeOrder(): number {
+    return this.#nextOrder++;
+  }
+
+  /** The number of the frame that was taken last; -1 before any was. */
+  get takenOrder(): number {
+    return this.#takenOrder;
+  }
+
+  /** Whether events wait that were there before the host. */
+  get hasBacklog(): boolean {
+    return this.#lanes.event.firstOrder < this.#backlogEnd;
   }
 
   /**
@@ -151,7 +191,7 @@ export class FrameQueue {
     const ring = this.#lanes[lane];
     if (ring.isFull) {
       this.#droppedFrames++;
-      if (lane !== "telemetry") return false;
+      if (lane === "answer" || lane === "error") return false;
       ring.drop(1);
     }
     ring.push(frame, this.#nextOrder++);
@@ -159,14 +199,14 @@ export class FrameQueue {
   }
 
   /**
-   * Takes the frame that came first.
+   * Takes the frame that came first, or that goes before the backlog.
    *
    * @param target Where it is copied to.
    * @param offset Where in it, in bytes; there are 256 bytes from there on.
    * @returns Its lane, or null when none waits.
    */
   shiftInto(target: Uint8Array, offset: number): FrameLane | null {
-    const { answer, error, telemetry } = this.#lanes;
+    const { answer, error, telemetry, event } = this.#lanes;
     let lane: FrameLane = "answer";
     let firstOrder = answer.firstOrder;
     if (error.firstOrder < firstOrder) {
@@ -177,34 +217,57 @@ export class FrameQueue {
       lane = "telemetry";
       firstOrder = telemetry.firstOrder;
     }
+    const eventOrder = event.firstOrder;
+    if (eventOrder < firstOrder) {
+      const isOvertaken = firstOrder !== Infinity && this.hasBacklog &&
+        ++this.#overtook < BACKLOG_SHARE;
+      if (!isOvertaken) {
+        this.#overtook = 0;
+        lane = "event";
+        firstOrder = eventOrder;
+      }
+    }
     if (firstOrder === Infinity) return null;
+    this.#takenOrder = firstOrder;
     this.#lanes[lane].shiftInto(target, offset);
     return lane;
   }
 
+  /** A host has come: the events that wait are its backlog. */
+  beginBacklog(): void {
+    this.#backlogEnd = this.#nextOrder;
+  }
+
   /**
-   * Forgets answers and ERROR frames: whom they were for has gone.
+   * Forgets all but the events: whom the rest was for has gone.
+   *
+   * @param keepFrom Frames with this number or a higher one stay; none unless
+   * given.
    */
-  dropAnswers(): void {
-    for (const lane of ["answer", "error"] as const) {
+  dropOwed(keepFrom = Infinity): void {
+    for (const lane of ["answer", "error", "telemetry"] as const) {
       const ring = this.#lanes[lane];
-      this.#droppedFrames += ring.length;
-      ring.drop(ring.length);
+      while (ring.firstOrder < keepFrom) {
+        ring.drop(1);
+        this.#droppedFrames++;
+      }
     }
   }
 
   /**
    * Takes frames back that were taken and not sent; they stand first again.
-   * Answers, and telemetry for which there is no more room, are dropped.
+   * Those for which there is no more room, and those whom
+   * {@linkcode FrameQueue.dropOwed} would not keep, are dropped.
    *
    * @param taken The frames, in the order in which they were taken.
+   * @param keepFrom As `dropOwed` has it.
    */
-  restore(taken: readonly UnsentFrame[]): void {
-    for (const { frame, lane } of taken.toReversed()) {
-      const ring = this.#lanes.telemetry;
-      if (lane === "telemetry" && !ring.isFull) {
-        ring.unshift(frame, --this.#lowestOrder);
-      } else this.#droppedFrames++;
+  restore(taken: readonly UnsentFrame[], keepFrom = Infinity): void {
+    for (const { frame, lane, order } of taken.toReversed()) {
+      const ring = this.#lanes[lane];
+      const isKept = lane === "event" || order >= keepFrom;
+      if (isKept && !ring.isFull) ring.unshift(frame, order);
+      else this.#droppedFrames++;
     }
   }
 }

@@ -19,7 +19,15 @@
  * - The news of a hang-up may be older than the first question of the host that
  *   came next, which then lies behind what the last one left unread. So what is
  *   read after that news may be the next host's: its answers wait for a host
- *   for {@linkcode LEAVE_MS}, and if none comes by then they were nobody's.
+ *   for {@linkcode LEAVE_MS}; then the port is asked, and if nobody is there
+ *   they were nobody's.
+ * - The news may also be younger than that question: who has gone is told by
+ *   another thread of the kernel than what came. So what began to wait less than
+ *   {@linkcode LATE_NEWS_MS} before the news waits on.
+ * - A hang-up that lasts less than a moment is no news at all. Whoever comes then
+ *   is given what the last one has left, and passes over it.
+ * - The events that a host finds waiting leave a few at a time, and what it asks
+ *   meanwhile is answered between them.
  *
  * @module
  */
@@ -53,6 +61,15 @@ export const STALL_MS = 100;
 
 /** How long answers to what was read after a hang-up wait for the next host. */
 export const LEAVE_MS = 100;
+
+/** How much younger than the next host's question the news of a hang-up may be. */
+export const LATE_NEWS_MS = 500;
+
+/**
+ * Of a port that takes nothing it is noted so often what waits by then: what
+ * came so much later counts as old as that.
+ */
+const STALL_NOTE_MS = LATE_NEWS_MS / 4;
 
 /** The counters of a link; each starts at 0 when the link is opened. */
 export interface LinkCounters {
@@ -110,6 +127,13 @@ export interface LinkPort {
   close(): void;
 }
 
+/** What waited at a moment in which the port took nothing. */
+interface StallNote {
+  readonly timeMs: number;
+  /** Frames below this number. */
+  order: number;
+}
+
 /** Views of the frames that bytes hold from their beginning on. */
 function framesOf(bytes: Uint8Array): Uint8Array[] {
   return Array.from(
@@ -119,8 +143,15 @@ function framesOf(bytes: Uint8Array): Uint8Array[] {
   );
 }
 
-/** A port behind a descriptor with O_NONBLOCK. */
-function descriptorPort(descriptor: number, poller: Poller): LinkPort {
+/**
+ * A port behind a descriptor.
+ *
+ * @param descriptor An open port, or a stream socket in its place, with
+ * O_NONBLOCK; the port's own from now on.
+ * @param poller Says when it can be read or written.
+ * @returns The port.
+ */
+export function descriptorPort(descriptor: number, poller: Poller): LinkPort {
   const interest = { read: true, edge: true, linger: true } as const;
   return {
     read: (buffer) => read(descriptor, buffer),
@@ -144,20 +175,27 @@ export class HostLink {
   readonly #framer = new Framer();
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
   readonly #queue = new FrameQueue();
+  readonly #nowMs: () => number;
   /** Views of the frames that a read of nothing but whole ones has brought. */
   readonly #wholeFrames = framesOf(this.#buffer);
-  /** The frames under way: how many, their lanes, and how many bytes are written. */
+  /** The frames under way: how many, their lanes and numbers, and how many bytes are written. */
   #batchFrames = 0;
   readonly #batchLanes: FrameLane[] = new Array(WRITE_BATCH_FRAMES).fill(
     "answer",
   );
+  readonly #batchOrders: number[] = new Array(WRITE_BATCH_FRAMES).fill(0);
   readonly #batchBytes = new Uint8Array(WRITE_BATCH_FRAMES * FRAME_SIZE_BYTES);
   #writtenBytes = 0;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
   #leaveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The port was asked whether there is a host, and what was read without one is forgotten if not. */
+  #isHostAwaited = false;
+  /** Since the queue was last empty, oldest first; the first covers what is older. */
+  readonly #stallNotes: StallNote[] = [];
   /** The host has hung up, and what it left is not read to its end. */
   #isLeaving = false;
-  #isReceiving = false;
+  /** Frames leave together, when all that is at hand is done. */
+  #isGathering = false;
   #isConnected = false;
   /** Whether the port tells of room to write: each write makes some, later. */
   #isRoomWatched = true;
@@ -172,11 +210,17 @@ export class HostLink {
    *
    * @param port The port; the link's own from now on.
    * @param events Whom to tell; the functions must not throw.
+   * @param nowMs A clock that never goes back, milliseconds.
    * @throws {SystemError} If the port can't be waited for.
    */
-  constructor(port: LinkPort, events: LinkEvents) {
+  constructor(
+    port: LinkPort,
+    events: LinkEvents,
+    nowMs: () => number = () => performance.now(),
+  ) {
     this.#port = port;
     this.#events = events;
+    this.#nowMs = nowMs;
     port.listen((polled) => this.#onPolled(polled));
   }
 
@@ -253,11 +297,27 @@ export class HostLink {
     const isTaken = this.#mayJoinBatch(frame)
       ? this.#joinBatch(frame, lane)
       : this.#queue.push(frame, lane);
-    // The answers to what is being read leave together.
-    if (!this.#isReceiving || this.#waiting() >= WRITE_BATCH_FRAMES) {
+    if (!this.#isGathering || this.#waiting() >= WRITE_BATCH_FRAMES) {
       this.#flush();
     }
     return isTaken;
+  }
+
+  /**
+   * Has the frames that are sent meanwhile leave together, as the answers to
+   * what is being read do.
+   *
+   * @param action Sends them.
+   */
+  gather(action: () => void): void {
+    if (this.#isGathering) return action();
+    this.#isGathering = true;
+    try {
+      action();
+    } finally {
+      this.#isGathering = false;
+    }
+    this.#flush();
   }
 
   /** Whether a frame would leave the queue as soon as it was in it. */
@@ -270,6 +330,7 @@ export class HostLink {
   #joinBatch(frame: Uint8Array, lane: FrameLane): true {
     const index = this.#batchFrames++;
     this.#batchLanes[index] = lane;
+    this.#batchOrders[index] = this.#queue.takeOrder();
     this.#batchBytes.set(frame, index * FRAME_SIZE_BYTES);
     return true;
   }
@@ -292,7 +353,12 @@ export class HostLink {
     else this.#connected(true);
     this.#flush();
     this.#takeTurn(polled.hangup);
-    this.#watchRoom(!this.#isConnected || this.#batchFrames > 0);
+    this.#watchRoom(this.#needsRoom());
+  }
+
+  #needsRoom(): boolean {
+    return !this.#isConnected || this.#batchFrames > 0 ||
+      this.#queue.hasBacklog;
   }
 
   /** A host that comes is told as room to write; one that is there need not be. */
@@ -304,12 +370,12 @@ export class HostLink {
 
   /** Reads for a while, answers, and sees to it that the rest is read later. */
   #takeTurn(hasHungUp: boolean, isForced = false): void {
-    this.#isReceiving = true;
+    this.#isGathering = true;
     let outcome: "empty" | "more" | "stalled";
     try {
       outcome = this.#receive(hasHungUp, isForced);
     } finally {
-      this.#isReceiving = false;
+      this.#isGathering = false;
     }
     if (outcome === "empty") this.#drained();
     this.#flush();
@@ -404,23 +470,48 @@ export class HostLink {
     // The first that a host writes may come before the news that it is there:
     // what looks like a hang-up then may be none.
     if (!this.#isConnected) {
+      if (this.#isHostAwaited) this.#forget();
       this.#mayHaveLeft = true;
       return;
     }
     this.#isLeaving = true;
+    const keepFrom = this.#lateFrom();
+    this.#queue.dropOwed(keepFrom);
     // The host's next life begins with a whole frame, too.
-    this.#queue.dropAnswers();
     const sent = Math.floor(this.#writtenBytes / FRAME_SIZE_BYTES);
-    const frames = framesOf(this.#batchBytes);
-    const unsent = this.#batchLanes.flatMap((lane, index) => {
-      const frame = frames[index];
-      const isUnsent = index >= sent && index < this.#batchFrames;
-      return isUnsent && frame !== undefined ? [{ lane, frame }] : [];
-    });
-    this.#queue.restore(unsent);
+    const unsent = framesOf(this.#batchBytes).map((frame, index) => ({
+      frame,
+      lane: this.#batchLanes[index] ?? "answer",
+      order: this.#batchOrders[index] ?? 0,
+    }));
+    this.#queue.restore(unsent.slice(sent, this.#batchFrames), keepFrom);
     this.#batchFrames = 0;
     this.#writtenBytes = 0;
     this.#connected(false);
+  }
+
+  /** The number of the first frame that began to wait too lately to be old. */
+  #lateFrom(): number {
+    const newsMs = this.#nowMs() - LATE_NEWS_MS;
+    const old = this.#stallNotes.findLast(({ timeMs }) => timeMs <= newsMs);
+    return old?.order ?? 0;
+  }
+
+  /** The port takes nothing: notes what waits by now. */
+  #noteStall(): void {
+    const notes = this.#stallNotes;
+    const timeMs = this.#nowMs();
+    const last = notes.at(-1);
+    const order = this.#queue.nextOrder;
+    if (last !== undefined && timeMs - last.timeMs < STALL_NOTE_MS) {
+      last.order = order;
+      return;
+    }
+    notes.push({ timeMs, order });
+    // Of those that are old enough one will do.
+    while ((notes[1]?.timeMs ?? Infinity) <= timeMs - LATE_NEWS_MS) {
+      notes.shift();
+    }
   }
 
   /** All that there was to read is read. */
@@ -429,16 +520,28 @@ export class HostLink {
     this.#isLeaving = false;
     this.#framer.reset();
     this.#leaveTimer = setTimeout(() => {
-      this.#queue.dropAnswers();
-      this.#events.onForgotten?.();
+      // On a busy machine the news that the next one is there may be on its way.
+      this.#isHostAwaited = true;
+      this.#port.rearm();
     }, LEAVE_MS);
+  }
+
+  /** Nobody has come for what was read without a host. */
+  #forget(): void {
+    this.#isHostAwaited = false;
+    this.#queue.dropOwed();
+    this.#events.onForgotten?.();
   }
 
   #connected(isConnected: boolean): void {
     if (isConnected === this.#isConnected) return;
     this.#isConnected = isConnected;
     clearTimeout(this.#leaveTimer);
-    if (isConnected) this.#isLeaving = false;
+    if (isConnected) {
+      this.#isLeaving = false;
+      this.#isHostAwaited = false;
+      this.#queue.beginBacklog();
+    }
     this.#events.onConnected(isConnected);
   }
 
@@ -446,7 +549,13 @@ export class HostLink {
     // A port without its host takes nothing, and tells when it is there.
     if (!this.#isConnected || this.#isClosed) return;
     const before = this.#framesOut;
-    while (this.#fill() && this.#writeBatch());
+    while (this.#fill() && this.#writeBatch()) {
+      if (!this.#queue.hasBacklog) continue;
+      // The rest of it goes on when what the host has asked by then is read.
+      if (this.#isRoomWatched) this.#port.rearm();
+      else this.#watchRoom(true);
+      break;
+    }
     if (this.#framesOut === before) return;
     if (this.#stallTimer !== undefined && this.#hasErrorRoom()) {
       clearTimeout(this.#stallTimer);
@@ -463,9 +572,12 @@ export class HostLink {
       const at = this.#batchFrames * FRAME_SIZE_BYTES;
       const lane = this.#queue.shiftInto(this.#batchBytes, at);
       if (lane === null) break;
+      this.#batchOrders[this.#batchFrames] = this.#queue.takenOrder;
       this.#batchLanes[this.#batchFrames++] = lane;
     }
-    return this.#batchFrames > 0;
+    if (this.#batchFrames > 0) return true;
+    if (this.#stallNotes.length > 0) this.#stallNotes.length = 0;
+    return false;
   }
 
   /** Writes what it can; says whether all of the batch is written. */
@@ -482,6 +594,7 @@ export class HostLink {
       }
       // The port takes no more: it says when it does.
       if (count === null || count === 0) {
+        this.#noteStall();
         this.#watchRoom(true);
         return false;
       }

@@ -131,34 +131,6 @@ export function writeAnswer(
 }
 
 /**
- * The frames that answer a request, each in memory of its own.
- *
- * @param request The request.
- * @param status From `CommandStatus`.
- * @param result What the command gives back.
- * @returns One frame, or more for a result in pages; 256 bytes each.
- *
- * @example
- * ```ts
- * import { answerFrames, readRequest } from "./requests.ts";
- * import { assertEquals } from "@std/assert/equals";
- *
- * const request = readRequest(Uint8Array.of(0, 1, 0, 7, 42));
- * const [frame] = answerFrames(request, 0, Uint8Array.of(42));
- * assertEquals([...frame?.slice(8, 15) ?? []], [0x80, 1, 0, 7, 0, 0, 42]);
- * ```
- */
-export function answerFrames(
-  request: HostRequest,
-  status: number,
-  result: Uint8Array = new Uint8Array(),
-): Uint8Array[] {
-  const frames: Uint8Array[] = [];
-  writeAnswer(request, status, result, (frame) => frames.push(frame.slice()));
-  return frames;
-}
-
-/**
  * The ERROR frame for a frame that could not be taken.
  *
  * @param fault What was wrong with it.

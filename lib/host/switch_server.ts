@@ -17,10 +17,12 @@ import { close, open } from "../linux/file.ts";
 import { status } from "../linux/file_status.ts";
 import type { Poller, PollEvents } from "../linux/poller.ts";
 import { acceptStream, connectStream, listenStream } from "../linux/socket.ts";
+import { LogFollow } from "./log_follow.ts";
 import {
   type FrameSwitch,
   REFUSAL_REASONS,
   type RefusalReason,
+  SYSTEM,
   UPLINK,
 } from "./switch.ts";
 import { SwitchPort, type SwitchPortCounters } from "./switch_port.ts";
@@ -112,6 +114,9 @@ export class SwitchServer {
   readonly #refused = new Map<string, Record<RefusalReason, number>>();
   readonly #listeners = new Map<string, number>();
   readonly #touched = new Set<SwitchPort>();
+  readonly #logFollow = new LogFollow();
+  /** What is to be said to the VM since the operator has gone, as soon as there is room. */
+  #farewell: Uint8Array | null = null;
   #lock: number | null = null;
   #holdTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimers = new Map<string, ReturnType<typeof setTimeout>>();
@@ -267,6 +272,15 @@ export class SwitchServer {
     port.detach();
     this.#say("detail", `${port.name}: disconnected`);
     if (this.#isClosed) return;
+    if (port.name === SYSTEM) {
+      this.#farewell = this.#logFollow.end();
+      this.#sayFarewell();
+    }
+    if (port.name === UPLINK) {
+      // The VM hears of it by itself.
+      this.#logFollow.forget();
+      this.#farewell = null;
+    }
     if (port.name === UPLINK) this.#retryUplink();
     else this.#accept(port.name);
   }
@@ -315,6 +329,18 @@ export class SwitchServer {
     this.#flushTouched();
   }
 
+  /** Ends what an operator has left on; says whether what the next one says may follow. */
+  #sayFarewell(): boolean {
+    if (this.#farewell === null) return true;
+    const uplink = this.#ports.get(UPLINK);
+    if (!uplink?.isConnected || !uplink.push(SYSTEM, this.#farewell)) {
+      return false;
+    }
+    this.#farewell = null;
+    this.#touched.add(uplink);
+    return true;
+  }
+
   #frame(sender: SwitchPort, frame: Uint8Array): void {
     const { frames } = this.#options;
     const { name } = sender;
@@ -324,9 +350,11 @@ export class SwitchServer {
       return this.#refuse(sender, decision.reason, decision.answer);
     }
     const receiver = this.#ports.get(decision.to);
+    const isOperators = name === SYSTEM && decision.to === UPLINK;
     const isTaken = receiver?.isConnected === true &&
-      receiver.push(name, frame);
+      (!isOperators || this.#sayFarewell()) && receiver.push(name, frame);
     if (receiver !== undefined && isTaken) {
+      if (isOperators) this.#logFollow.note(frame);
       this.#touched.add(receiver);
       return this.#holdIfFull(receiver, sender);
     }
@@ -383,6 +411,7 @@ export class SwitchServer {
 
   /** A party has room for a sender again, or will not have any. */
   #release(receiver: string, from: string): void {
+    if (receiver === UPLINK && from === SYSTEM) this.#sayFarewell();
     const sender = this.#ports.get(from);
     if (sender === undefined || !sender.heldBy.delete(receiver)) return;
     if (sender.heldBy.size > 0 || sender.descriptor === null) return;

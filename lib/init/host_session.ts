@@ -8,13 +8,23 @@
  * room is refused with HOST_BUSY. Whoever hangs up is owed nothing any more. But
  * the news of a hang-up may come late: what was asked in the last
  * {@linkcode LATE_NEWS_MS} may be the question of the host that came next, and
- * is answered to whoever is there.
+ * is answered to whoever is there; so is what was staged then, and a log that
+ * was to be followed.
+ *
+ * The log is sent some lines at a time, so that who asks meanwhile has his
+ * answer; and an answer comes after some lines, as long as there are any, so
+ * that who has got two in a row has got them all.
  *
  * @module
  */
 import { hostCommand } from "../host/commands.ts";
 import type { FrameLane } from "../host/frame_queue.ts";
-import type { HostLink, LinkCounters, LinkEvents } from "../host/link.ts";
+import {
+  type HostLink,
+  LATE_NEWS_MS,
+  type LinkCounters,
+  type LinkEvents,
+} from "../host/link.ts";
 import { HOST_PORT_NAME } from "../host/ports.ts";
 import {
   answerLimitFrames,
@@ -34,7 +44,7 @@ import {
 } from "../wire/parameter_message.ts";
 import { StagingId } from "../wire/parameter_staging.ts";
 import { CommandCode } from "../wire/telecommand.ts";
-import type { Log } from "./log.ts";
+import type { Log, LogLine } from "./log.ts";
 import { logFrames } from "./log_frames.ts";
 import type { OpenedLink } from "./machine.ts";
 import type { ParameterDesk } from "./parameter_desk.ts";
@@ -65,8 +75,11 @@ const DEFERRED_COMMANDS: ReadonlySet<number> = new Set([
 
 const NO_BYTES = new Uint8Array();
 
-/** Lines of the log leave this much room for events and HEALTH. */
+/** Lines of the log leave this much room for HEALTH, and for the longest of them. */
 const LOG_ROOM_FRAMES = 128;
+
+/** Lines of the log that are sent at once. */
+const LOG_SLICE_LINES = 32;
 
 /** What a session works with. */
 export interface HostSessionParts {
@@ -86,12 +99,6 @@ export interface HostSessionParts {
   readonly onConnected: (isConnected: boolean) => void;
 }
 
-/**
- * How old the news of a hang-up may be: the kernel tells of it in a thread of
- * its own, which a busy machine lets wait while the next host already asks.
- */
-export const LATE_NEWS_MS = 100;
-
 /** Room that is kept for an answer. */
 interface Ticket {
   /** How many frames it may have. */
@@ -103,6 +110,7 @@ interface Ticket {
 /** Whose lines of the log are sent, and the last that was. */
 interface Following {
   readonly name: string | null;
+  readonly sinceMs: number;
   sequence: number;
 }
 
@@ -117,6 +125,9 @@ export class HostSession {
   #link: HostLink | null = null;
   #following: Following | null = null;
   #isPumping = false;
+  #pumpTimer: ReturnType<typeof setTimeout> | undefined;
+  /** When something was last staged. */
+  #stagedMs = -Infinity;
   #unfollow: (() => void) | null = null;
   /** The room for answers that take their time, and since when each does. */
   readonly #waiting = new Map<Ticket, number>();
@@ -171,9 +182,10 @@ export class HostSession {
    * lost.
    *
    * @param frame 256 bytes.
+   * @param lane Whether it waits for a host, or is for the one that is there.
    */
-  send(frame: Uint8Array): void {
-    this.#link?.send(frame, "telemetry");
+  send(frame: Uint8Array, lane: "event" | "telemetry"): void {
+    this.#link?.send(frame, lane);
   }
 
   /**
@@ -186,6 +198,7 @@ export class HostSession {
   answer(request: HostRequest, status: number, result?: Uint8Array): void {
     const ticket = this.#takeTicket(request);
     if (ticket === null || !this.#give(ticket)) return;
+    if (this.#following !== null) this.#pumpLog();
     writeAnswer(
       request,
       status,
@@ -237,7 +250,8 @@ export class HostSession {
     const [oldest] = this.#parts.log.recent();
     // What the log had forgotten before was not missed.
     const sequence = (oldest?.sequence ?? 1) - 1;
-    this.#following = { name: wanted.name, sequence };
+    const sinceMs = this.#parts.nowMs();
+    this.#following = { name: wanted.name, sinceMs, sequence };
     this.#unfollow = this.#parts.log.follow(() => this.#pumpLog());
     this.#pumpLog();
   }
@@ -256,50 +270,60 @@ export class HostSession {
     for (const [request, ticket] of this.#tickets) {
       if (!ticket.isOwed) this.#tickets.delete(request);
     }
-    this.#parts.parameters.dropStaged();
+    if (this.#stagedMs <= untilMs) this.#parts.parameters.dropStaged();
     // Who comes next asks for the log anew, if it wants it.
-    this.#endFollowing();
+    if ((this.#following?.sinceMs ?? Infinity) <= untilMs) this.#endFollowing();
   }
 
   #endFollowing(): void {
     this.#unfollow?.();
     this.#unfollow = null;
     this.#following = null;
+    clearTimeout(this.#pumpTimer);
+    this.#pumpTimer = undefined;
   }
 
-  /** Sends lines of the log while there is room. */
+  /** Sends some lines of the log, while there is room, and the next ones soon. */
   #pumpLog(): void {
     const link = this.#link;
     // Sending makes room, and room is what calls for more.
     if (link === null || this.#isPumping) return;
     this.#isPumping = true;
+    let lines = 0;
     try {
-      while (
-        this.#following !== null && link.room("telemetry") > LOG_ROOM_FRAMES &&
-        this.#sendNextLine(link, this.#following)
-      );
+      link.gather(() => {
+        while (
+          lines < LOG_SLICE_LINES && this.#following !== null &&
+          link.room("telemetry") > LOG_ROOM_FRAMES &&
+          this.#sendNextLine(link, this.#following)
+        ) lines++;
+      });
     } finally {
       this.#isPumping = false;
     }
+    if (lines < LOG_SLICE_LINES) return;
+    this.#pumpTimer ??= setTimeout(() => {
+      this.#pumpTimer = undefined;
+      this.#pumpLog();
+    }, 0);
   }
 
-  /** Sends one more line, if it is one that is followed; says whether there was one. */
+  /** Sends the next of the lines that are followed; says whether there was one. */
   #sendNextLine(link: HostLink, following: Following): boolean {
-    const line = this.#parts.log.after(following.sequence);
-    if (line === null) return false;
-    const missed = line.sequence - following.sequence - 1;
-    following.sequence = line.sequence;
-    if (missed > 0) {
-      const text = `${missed} lines of the log were too fast for the host`;
-      const bytes = new TextEncoder().encode(text);
-      const notice = { ...line, name: "spaceos-init", stream: "init" } as const;
-      for (const frame of logFrames({ ...notice, bytes })) {
-        link.send(frame, "telemetry");
-      }
+    for (;;) {
+      const line = this.#parts.log.after(following.sequence);
+      if (line === null) return false;
+      const missed = line.sequence - following.sequence - 1;
+      following.sequence = line.sequence;
+      if (missed > 0) this.#sendLine(link, missedNotice(line, missed));
+      if (following.name !== null && line.name !== following.name) continue;
+      this.#sendLine(link, line);
+      return true;
     }
-    if (following.name !== null && line.name !== following.name) return true;
+  }
+
+  #sendLine(link: HostLink, line: LogLine): void {
     for (const frame of logFrames(line)) link.send(frame, "telemetry");
-    return true;
   }
 
   #received(bytes: Uint8Array): void {
@@ -361,6 +385,9 @@ export class HostSession {
           true,
         );
         if (ticket === null) return;
+        if (set.parameterId === StagingId.STAGE) {
+          this.#stagedMs = this.#parts.nowMs();
+        }
         this.#waits(ticket);
         return void parameters.set(set).then((answers) =>
           this.#answerParameters(ticket, answers)
@@ -424,4 +451,11 @@ export class HostSession {
   #sendTo(lane: FrameLane, frame: Uint8Array): void {
     this.#link?.send(frame, lane);
   }
+}
+
+/** Says before a line how many the log has forgotten since the last one. */
+function missedNotice(line: LogLine, missed: number): LogLine {
+  const text = `${missed} lines of the log were too fast for the host`;
+  const bytes = new TextEncoder().encode(text);
+  return { ...line, name: "spaceos-init", stream: "init", bytes };
 }

@@ -150,7 +150,7 @@ export class Shell {
     this.#records = new Records({
       volume: found.volume,
       missionSeconds: () => this.#clock.seconds(),
-      send: (frame) => this.#host.send(frame),
+      send: (frame) => this.#host.send(frame, "event"),
       onFailing: (text) =>
         this.#dispatch({
           kind: "problem",
@@ -171,7 +171,7 @@ export class Shell {
     if (found.volume !== null) {
       found.volume.dataProducts.onWritten = (product) => {
         const descriptor = encodeDataProductDescriptor(product);
-        this.#host.send(frameToHost(FrameType.DP, descriptor));
+        this.#host.send(frameToHost(FrameType.DP, descriptor), "event");
       };
     }
     this.#queries = new Queries({
@@ -434,7 +434,9 @@ export class Shell {
       case "health":
         this.#recordDrops();
         // Of a while ago it is of no use to a host that comes later.
-        if (this.#host.isConnected) this.#host.send(this.#health());
+        if (this.#host.isConnected) {
+          this.#host.send(this.#health(), "telemetry");
+        }
         return;
       case "pet":
         return this.#pet();

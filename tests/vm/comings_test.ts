@@ -3,12 +3,9 @@
  * for its answer has it, whatever the one before left behind.
  */
 import { assertEquals } from "@std/assert";
-import { encodeFrame, FrameType } from "../../lib/wire/frame.ts";
-import {
-  CommandCode,
-  decodeAnswer,
-  encodeTelecommand,
-} from "../../lib/wire/telecommand.ts";
+import { FrameType } from "../../lib/wire/frame.ts";
+import { CommandCode, decodeAnswer } from "../../lib/wire/telecommand.ts";
+import { ping } from "../fixtures/command_frame.ts";
 import { frameOf, Host } from "./host.ts";
 import { Machine } from "./machine.ts";
 
@@ -21,17 +18,6 @@ Deno.test("a host that comes while the one before is still leaving is answered",
   await machine.waitForConsole(/READY.*\n/);
   await first.done(CommandCode.PING);
   await first.ipc.close();
-  const ping = (sequence: number): Uint8Array =>
-    encodeFrame({
-      type: FrameType.TC,
-      apid: 0,
-      destinationApid: 0,
-      payload: encodeTelecommand({
-        command: CommandCode.PING,
-        sequence,
-        arguments: new Uint8Array(),
-      }),
-    });
   for (let index = 0; index < HOSTS; index++) {
     const ipc = await machine.connectIpc();
     await ipc.send(ping(1000 + index));

@@ -3,23 +3,16 @@
  * port with another, in one boot of a real machine: the init answers whoever
  * asks properly, and services and watchdog do not notice.
  */
-import { assertEquals, assertGreater } from "@std/assert";
-import {
-  Apid,
-  encodeFrame,
-  FRAME_SIZE_BYTES,
-  FrameType,
-} from "../../lib/wire/frame.ts";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { LANE_CAPACITY_FRAMES } from "../../lib/host/frame_queue.ts";
+import { FRAME_SIZE_BYTES, FrameType } from "../../lib/wire/frame.ts";
 import { decodeHealth, type Health } from "../../lib/wire/health.ts";
 import {
   decodeServiceStatus,
   type ServiceStatusRecord,
 } from "../../lib/wire/service_status.ts";
-import {
-  CommandCode,
-  decodeAnswer,
-  encodeTelecommand,
-} from "../../lib/wire/telecommand.ts";
+import { CommandCode, decodeAnswer } from "../../lib/wire/telecommand.ts";
+import { ask, ping } from "../fixtures/command_frame.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
 import { hostileFrame } from "../fixtures/hostile_frame.ts";
 import { Random } from "../simulation/random.ts";
@@ -28,10 +21,17 @@ import { type IpcConnection, Machine } from "./machine.ts";
 
 const SEED = 0x5EED;
 const HEALTH_INTERVAL = 0xFFFF_0010;
+const LOG_LEVEL = 0xFFFF_0013;
 const FRAMES = 100_000;
 
 /** Frames that are sent in one go. */
 const BURST_FRAMES = 64;
+
+/** So many events wait for a host. */
+const EVENTS = LANE_CAPACITY_FRAMES.event;
+
+/** More events than a host's socket, QEMU, the port and the link can hold. */
+const RESTARTS = 1_000;
 
 /** What must be the same before and after. */
 interface Facts {
@@ -62,29 +62,26 @@ async function requireUntouched(host: Host, before: Facts): Promise<Facts> {
   }
 }
 
-const ping = (sequence: number, payload = new Uint8Array()) =>
-  encodeFrame({
-    type: FrameType.TC,
-    apid: Apid.HOST,
-    destinationApid: 0,
-    payload: encodeTelecommand({
-      command: CommandCode.PING,
-      sequence,
-      arguments: payload,
-    }),
+/** Waits for the answer to a command; gives the types of the frames before it. */
+async function typesBefore(
+  ipc: IpcConnection,
+  sequence: number,
+): Promise<number[]> {
+  const types: number[] = [];
+  await ipc.receive((bytes) => {
+    const { type, payload } = frameOf(bytes);
+    const isAnswer = type === FrameType.TM &&
+      decodeAnswer(payload).sequence === sequence;
+    if (!isAnswer) types.push(type);
+    return isAnswer;
   });
+  return types;
+}
 
 /** Waits for the answer to a PING; says how many answers of others came before. */
 async function pong(ipc: IpcConnection, sequence: number): Promise<number> {
-  let others = 0;
-  await ipc.receive((bytes) => {
-    const frame = frameOf(bytes);
-    if (frame.type !== FrameType.TM) return false;
-    if (decodeAnswer(frame.payload).sequence === sequence) return true;
-    others++;
-    return false;
-  });
-  return others;
+  const types = await typesBefore(ipc, sequence);
+  return types.filter((type) => type === FrameType.TM).length;
 }
 
 Deno.test("a hostile host harms nothing", async (t) => {
@@ -165,6 +162,59 @@ Deno.test("a hostile host harms nothing", async (t) => {
   );
 
   await t.step(
+    "a host that does not read and goes leaves events to the next, whose questions go first",
+    async () => {
+      const host = new Host(await machine.connectIpc(), 0x6000);
+      await host.setParameter(LOG_LEVEL, Uint8Array.of(0));
+      await host.ipc.close();
+      const times = (text: string): number =>
+        machine.console.split(text).length - 1;
+      const deaf = await machine.connectIpc(true);
+      await deaf.send(ask(CommandCode.LOG_FOLLOW, 0, Uint8Array.of(1)));
+      const demo = new TextEncoder().encode("demo");
+      const before = times("SERVICE_COMMAND demo: restart");
+      for (let sequence = 1; sequence <= RESTARTS; sequence++) {
+        await deaf.send(ask(CommandCode.SERVICE_RESTART, sequence, demo));
+      }
+      const away = times("host away");
+      while (times("SERVICE_COMMAND demo: restart") < before + RESTARTS) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      await deaf.close();
+      while (times("host away") === away) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      const ipc = await machine.connectIpc();
+      await ipc.send(ping(0x6100));
+      const met = await typesBefore(ipc, 0x6100);
+      // How the machine is, the last lines that may be for whoever comes, and
+      // those events that left before the question came.
+      assertLess(met.length, EVENTS / 4);
+      // The events that waited come all the same.
+      const isEvent = (type: number): boolean => type === FrameType.EVR;
+      let events = met.filter(isEvent).length;
+      for (let sequence = 0x6101; events < EVENTS; sequence++) {
+        await ipc.send(ping(sequence));
+        events += (await typesBefore(ipc, sequence)).filter(isEvent).length;
+      }
+
+      // The log is long; who asks while it is sent has his answer in its midst.
+      await ipc.send(ask(CommandCode.LOG_FOLLOW, 0x6200, Uint8Array.of(1)));
+      await ipc.send(ping(0x6201));
+      assertLess((await typesBefore(ipc, 0x6201)).length, RESTARTS / 2);
+      let lines = 0;
+      // And who gets two answers in a row has got all of it.
+      for (let sequence = 0x6202, more = 1; more > 0; sequence++) {
+        await ipc.send(ping(sequence));
+        more = (await typesBefore(ipc, sequence)).length;
+        lines += more;
+      }
+      assertGreater(lines, RESTARTS / 2);
+      await ipc.close();
+    },
+  );
+
+  await t.step(
     "a host that floods and never reads can still command",
     async () => {
       const host = new Host(await machine.connectIpc(), 0x4000);
@@ -177,17 +227,9 @@ Deno.test("a hostile host harms nothing", async (t) => {
         flood.set(rubbish, at);
       }
       await deaf.send(flood);
-      const restart = {
-        command: CommandCode.SERVICE_RESTART,
-        sequence: 1,
-        arguments: new TextEncoder().encode("demo"),
-      };
-      await deaf.send(encodeFrame({
-        type: FrameType.TC,
-        apid: Apid.HOST,
-        destinationApid: 0,
-        payload: encodeTelecommand(restart),
-      }));
+      const restart = CommandCode.SERVICE_RESTART;
+      const demo = new TextEncoder().encode("demo");
+      await deaf.send(ask(restart, 1, demo));
       await machine.waitForConsole(/SERVICE_STOPPED demo/);
       await deaf.close();
       const after = new Host(await machine.connectIpc(), 0x5000);

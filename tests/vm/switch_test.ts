@@ -2,7 +2,11 @@
  * A machine behind the switch, and at a shared page: tenants, the host's own
  * socket and a real port; QEMU's shared memory device and a file of the host.
  */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assertEquals,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { openSharedPage } from "../../lib/host/shared_page_file.ts";
 import { FrameSwitch } from "../../lib/host/switch.ts";
 import { SwitchServer } from "../../lib/host/switch_server.ts";
@@ -23,6 +27,7 @@ import {
   decodeAnswer,
   encodeTelecommand,
 } from "../../lib/wire/telecommand.ts";
+import { ask, ping } from "../fixtures/command_frame.ts";
 import { IpcConnection, Machine } from "./machine.ts";
 
 const everything = [{ first: 0, last: 0x7FF }];
@@ -85,7 +90,7 @@ Deno.test("a machine behind the switch and at a shared page", async (test) => {
     decodeFrame(await connection.receive((bytes) => bytes[1] === type));
   try {
     server.start();
-    const host = await connect("system");
+    let host = await connect("system");
     const camera = await connect("camera");
     await machine.waitForConsole("READY after");
 
@@ -97,6 +102,28 @@ Deno.test("a machine behind the switch and at a shared page", async (test) => {
       assertEquals(result, Uint8Array.of(1, 2, 3));
       // Unasked, too: HEALTH is for the host.
       assertEquals((await receive(host, FrameType.HEALTH)).apid, 1);
+    });
+
+    await test.step("the log that an operator follows ends when it goes", async () => {
+      const follow = Uint8Array.of(1);
+      await host.send(ask(CommandCode.LOG_FOLLOW, 1, follow));
+      await receive(host, FrameType.LOG);
+      await host.close();
+      host = await connect("system");
+      // The switch has ended it before this is asked, and what was under way is here.
+      await host.send(ping(2));
+      await receive(host, FrameType.TM);
+      const demo = new TextEncoder().encode("demo");
+      await host.send(ask(CommandCode.SERVICE_RESTART, 3, demo));
+      await machine.waitForConsole(
+        /SERVICE_STOPPED demo[^]*SERVICE_STARTED demo/,
+      );
+      await host.send(ping(4));
+      await host.receive((bytes) => {
+        const { type, payload } = decodeFrame(bytes);
+        assertNotEquals(type, FrameType.LOG);
+        return type === FrameType.TM && decodeAnswer(payload).sequence === 4;
+      });
     });
 
     await test.step("no tenant's frame reaches a command, whatever it pretends", async () => {

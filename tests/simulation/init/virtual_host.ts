@@ -46,8 +46,8 @@ import { check } from "../supervisor/invariants.ts";
 const PORT_CAPACITY_BYTES = 8 * FRAME_SIZE_BYTES;
 
 /** What all queues of the link hold. */
-const QUEUES_FRAMES = LANE_CAPACITY_FRAMES.answer + LANE_CAPACITY_FRAMES.error +
-  LANE_CAPACITY_FRAMES.telemetry;
+const QUEUES_FRAMES = Object.values(LANE_CAPACITY_FRAMES)
+  .reduce((sum, frames) => sum + frames);
 
 /** What the port holds, and what may happen while a queue is read. */
 const BURST_MARGIN_FRAMES = 8 + 32;

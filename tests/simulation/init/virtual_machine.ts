@@ -348,7 +348,8 @@ export class VirtualMachine implements Machine {
       rearm: () => host.rearm(),
       close: () => host.close(),
     };
-    return { link: new HostLink(port, events), path: "virtual" };
+    const nowMs = () => this.boottimeMs();
+    return { link: new HostLink(port, events, nowMs), path: "virtual" };
   }
 
   /** See {@linkcode Machine.drainChildExits}. */

@@ -1,15 +1,16 @@
 import { assertEquals } from "@std/assert";
 import { concat } from "@std/bytes";
 import { LANE_CAPACITY_FRAMES } from "../../../lib/host/frame_queue.ts";
-import { HostLink } from "../../../lib/host/link.ts";
-import { Apid, encodeFrame, FrameType } from "../../../lib/wire/frame.ts";
 import {
-  CommandCode,
-  encodeTelecommand,
-} from "../../../lib/wire/telecommand.ts";
+  descriptorPort,
+  HostLink,
+  LATE_NEWS_MS,
+} from "../../../lib/host/link.ts";
+import { Apid, encodeFrame, FrameType } from "../../../lib/wire/frame.ts";
 import { close, read, write } from "../../../lib/linux/file.ts";
 import { Poller } from "../../../lib/linux/poller.ts";
 import { socketPair } from "../../../lib/linux/socket.ts";
+import { ping } from "../../fixtures/command_frame.ts";
 import { FakePort } from "./fake_port.ts";
 
 /** A link over one end of a socket pair; the test is the host at the other. */
@@ -23,14 +24,20 @@ class Bench {
   readonly connections: boolean[] = [];
   readonly link: HostLink;
   readonly host: number;
+  nowMs = 0;
 
   constructor() {
     const [ours, host] = socketPair();
     this.host = host;
-    this.link = HostLink.over(ours, this.poller, {
-      onFrame: (frame) => void this.frames.push(frame),
-      onConnected: (isConnected) => void this.connections.push(isConnected),
-    });
+    const port = descriptorPort(ours, this.poller);
+    this.link = new HostLink(
+      port,
+      {
+        onFrame: (frame) => void this.frames.push(frame),
+        onConnected: (isConnected) => void this.connections.push(isConnected),
+      },
+      () => this.nowMs,
+    );
   }
 
   async until(look: () => boolean): Promise<void> {
@@ -54,6 +61,9 @@ class Bench {
     await this.poller.close();
   }
 }
+
+/** A whole frame of the host's, without a zero at its end. */
+const question = ping(7, new Uint8Array(244).fill(7));
 
 const frame = (value: number) => new Uint8Array(256).fill(value);
 
@@ -139,66 +149,65 @@ Deno.test("HostLink keeps answers, and the newest telemetry, when the host does 
   await bench.close();
 });
 
-Deno.test("HostLink owes nothing to a host that has left, and tells its telemetry to the next", async () => {
+Deno.test("HostLink owes nothing to a host that has left, and tells its events to the next", async () => {
   const bench = new Bench();
   await bench.until(() => bench.link.isConnected);
   while (bench.link.counters.framesDropped === 0) {
-    bench.link.send(frame(1), "telemetry");
+    bench.link.send(frame(1), "event");
   }
   bench.link.send(frame(2), "answer");
   bench.link.send(frame(3), "error");
+  bench.link.send(frame(3), "telemetry");
+  bench.nowMs += LATE_NEWS_MS;
   close(bench.host);
   await bench.until(() => !bench.link.isConnected);
-  assertEquals(bench.link.room("answer"), LANE_CAPACITY_FRAMES.answer);
-  assertEquals(bench.link.room("error"), LANE_CAPACITY_FRAMES.error);
-  assertEquals(bench.link.room("telemetry"), 0);
+  for (const lane of ["answer", "error", "telemetry"] as const) {
+    assertEquals(bench.link.room(lane), LANE_CAPACITY_FRAMES[lane]);
+  }
+  assertEquals(bench.link.room("event"), 0);
   await bench.close();
 });
 
 function fakeLink(onFrame: (link: HostLink, frame: Uint8Array) => void) {
   const port = new FakePort();
   const forgotten = Promise.withResolvers<void>();
-  const link: HostLink = new HostLink(port, {
-    onFrame: (bytes) => onFrame(link, bytes),
-    onConnected: () => {},
-    onForgotten: forgotten.resolve,
-  });
-  return { port, link, forgotten: forgotten.promise };
+  const clock = { nowMs: 0 };
+  const link: HostLink = new HostLink(
+    port,
+    {
+      onFrame: (bytes) => onFrame(link, bytes),
+      onConnected: () => {},
+      onForgotten: forgotten.resolve,
+    },
+    () => clock.nowMs,
+  );
+  return { port, link, clock, forgotten: forgotten.promise };
+}
+
+/** Until the link asks its port how it is. */
+async function asked(port: FakePort): Promise<void> {
+  const { rearmed } = port;
+  while (port.rearmed === rearmed) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 Deno.test("HostLink takes the next host's first frame for one, wherever the last one stopped and however short it was away", () => {
   for (let cut = 1; cut <= 255; cut++) {
     const frames: Uint8Array[] = [];
     const { port } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
-    const ping = encodeFrame({
-      type: FrameType.TC,
-      apid: Apid.HOST,
-      destinationApid: 0,
-      payload: new Uint8Array(248).fill(7),
-    });
-    port.pieces.push(ping.slice(0, cut), ping, ping.slice(0, 100));
+    port.pieces.push(question.slice(0, cut), question, question.slice(0, 100));
     port.poll();
     assertEquals(frames.length, 1, `cut at ${cut}`);
-    assertEquals(frames[0], ping);
+    assertEquals(frames[0], question);
     // The rest of a frame that goes on is no beginning.
-    port.pieces.push(ping.slice(100));
+    port.pieces.push(question.slice(100));
     port.poll();
     assertEquals(frames.length, 2, `cut at ${cut}`);
   }
 });
 
 Deno.test("HostLink goes on with a frame whose rest looks like a frame's head", () => {
-  const tc = (sequence: number, bytes = new Uint8Array()) =>
-    encodeFrame({
-      type: FrameType.TC,
-      apid: Apid.HOST,
-      destinationApid: 0,
-      payload: encodeTelecommand({
-        command: CommandCode.PING,
-        sequence,
-        arguments: bytes,
-      }),
-    });
   const meets = (pieces: readonly Uint8Array[], what: string) => {
     const frames: Uint8Array[] = [];
     const { port } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
@@ -207,7 +216,7 @@ Deno.test("HostLink goes on with a frame whose rest looks like a frame's head", 
     assertEquals(concat(frames), concat(pieces), what);
   };
   for (let sequence = 0x0101; sequence <= 0x010A; sequence++) {
-    const frame = tc(sequence);
+    const frame = ping(sequence);
     // The sequence stands where a version and a type would.
     meets([frame.slice(0, 10), frame.slice(10)], "its rest alone");
     const next = concat([frame, ...Array.from({ length: 16 }, () => frame)]);
@@ -233,9 +242,9 @@ Deno.test("HostLink goes on with a frame whose rest looks like a frame's head", 
     });
     const cut = 8 + at;
     meets([frame.slice(0, cut), frame.slice(cut)], `cut at ${cut}`);
-    const next = concat([frame, tc(1)]);
+    const next = concat([frame, ping(1)]);
     meets([next.slice(0, cut), next.slice(cut)], `cut at ${cut}, and one more`);
-    const many = concat([frame, ...Array.from({ length: 16 }, () => tc(1))]);
+    const many = concat([frame, ...Array.from({ length: 16 }, () => ping(1))]);
     meets(
       [
         many.slice(0, cut),
@@ -248,16 +257,10 @@ Deno.test("HostLink goes on with a frame whose rest looks like a frame's head", 
 });
 
 Deno.test("HostLink takes a next host's burst for one, also where it fills the buffer", () => {
-  const ping = encodeFrame({
-    type: FrameType.TC,
-    apid: Apid.HOST,
-    destinationApid: 0,
-    payload: new Uint8Array(248).fill(7),
-  });
-  const burst = concat(Array.from({ length: 16 }, () => ping));
+  const burst = concat(Array.from({ length: 16 }, () => question));
   const frames: Uint8Array[] = [];
   const { port } = fakeLink((_, bytes) => void frames.push(bytes.slice()));
-  port.pieces.push(ping.slice(0, 100), burst);
+  port.pieces.push(question.slice(0, 100), burst);
   while (port.pieces.length > 0) port.poll();
   assertEquals(concat(frames), burst);
 });
@@ -280,14 +283,8 @@ Deno.test("HostLink answers a host whose first frame is there before itself", ()
 
 Deno.test("HostLink answers a host whose first frame it meets with the news that the one before has left", async () => {
   for (const unfinishedBytes of [0, 1, 255]) {
-    const { port, link, forgotten } = fakeLink((link, bytes) => {
+    const { port, link, clock, forgotten } = fakeLink((link, bytes) => {
       link.send(bytes, "answer");
-    });
-    const ping = encodeFrame({
-      type: FrameType.TC,
-      apid: Apid.HOST,
-      destinationApid: 0,
-      payload: new Uint8Array(248).fill(7),
     });
     link.send(frame(1), "answer");
     port.written.length = 0;
@@ -298,18 +295,21 @@ Deno.test("HostLink answers a host whose first frame it meets with the news that
       port.pieces.push(frame(3).subarray(0, unfinishedBytes));
     }
     port.poll();
-    port.pieces.push(ping);
+    clock.nowMs += LATE_NEWS_MS;
+    port.pieces.push(question);
     port.poll(true);
     assertEquals(link.isConnected, false);
     port.room = Infinity;
     port.poll();
-    assertEquals(concat(port.written), ping);
+    assertEquals(concat(port.written), question);
     // It has left, too, and nobody comes in time to be given its answers.
-    port.pieces.push(ping);
+    port.pieces.push(question);
+    port.poll(true);
+    await asked(port);
     port.poll(true);
     await forgotten;
     port.poll();
-    assertEquals(concat(port.written), ping);
+    assertEquals(concat(port.written), question);
     link.close();
   }
 });
@@ -324,15 +324,9 @@ Deno.test("HostLink forgets what a host left that came and went before the news 
   port.pieces.push(frame(6).subarray(0, 99), new Uint8Array());
   port.poll(true);
   assertEquals(link.isConnected, false);
-  const ping = encodeFrame({
-    type: FrameType.TC,
-    apid: Apid.HOST,
-    destinationApid: 0,
-    payload: new Uint8Array(248).fill(7),
-  });
-  port.pieces.push(ping.slice(0, 50), ping.slice(50));
+  port.pieces.push(question.slice(0, 50), question.slice(50));
   port.poll();
-  assertEquals(frames, [ping]);
+  assertEquals(frames, [question]);
 });
 
 Deno.test("HostLink reads a bounded piece at a time, and asks for the rest", () => {
@@ -432,13 +426,14 @@ Deno.test("HostLink begins a host's next life with a whole frame, wherever the l
     const { port, link } = fakeLink(() => {});
     port.room = room;
     for (let value = 1; value <= 20; value++) {
-      link.send(frame(value), "telemetry");
+      link.send(frame(value), "event");
     }
     const whole = Math.floor(room / 256);
     assertEquals(link.counters.framesOut, whole);
     port.written.length = 0;
     port.poll(true);
     port.room = Infinity;
+    port.poll();
     port.poll();
     const bytes = concat(port.written);
     assertEquals(
@@ -469,6 +464,8 @@ Deno.test("HostLink reads what a host that never read has left behind at once wh
   assertEquals(frames, 480);
   assertEquals(link.isConnected, false);
   // Nobody has come meanwhile: the answers were nobody's.
+  await asked(port);
+  port.poll(true);
   await forgotten;
   assertEquals(link.room("error"), LANE_CAPACITY_FRAMES.error);
   link.close();

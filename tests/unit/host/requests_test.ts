@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { answerFrames, readRequest } from "../../../lib/host/requests.ts";
+import { readRequest, writeAnswer } from "../../../lib/host/requests.ts";
 import { WireError } from "../../../lib/wire/error.ts";
 import {
   CommandCode,
@@ -80,9 +80,15 @@ Deno.test("readRequest throws nothing but WireError, whatever the payload", () =
   }
 });
 
-Deno.test("answerFrames repeats command and sequence in one frame", () => {
+Deno.test("writeAnswer repeats command and sequence in one frame", () => {
   const request = readRequest(Uint8Array.of(0, 2, 0xab, 0xcd));
-  const frames = answerFrames(request, CommandStatus.EBUSY);
+  const frames: Uint8Array[] = [];
+  writeAnswer(
+    request,
+    CommandStatus.EBUSY,
+    new Uint8Array(),
+    (frame) => frames.push(frame.slice()),
+  );
   assertEquals(frames.length, 1);
   assertEquals([...frames[0]?.subarray(0, 14) ?? []], [
     1,

@@ -23,6 +23,11 @@ import {
   encodeFrame,
   FrameType,
 } from "../../../lib/wire/frame.ts";
+import {
+  CommandCode,
+  decodeTelecommand,
+} from "../../../lib/wire/telecommand.ts";
+import { ask, ping } from "../../fixtures/command_frame.ts";
 
 const everything = [{ first: 0, last: 0x7FF }];
 const PLAN: SwitchPlan = {
@@ -467,5 +472,66 @@ Deno.test("the uplink is found when it comes, lost when it goes, and found again
     await until(() => !bench.counts("uplink").isConnected);
   }
   assertEquals(bench.counts("uplink").connections, 3);
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("what an operator follows ends when it goes, also where the VM does not read, and before the next one speaks", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "uplink-" });
+  const uplinkPath = `${folder}/ipc.sock`;
+  await using bench = new Bench({ uplinkPath, holdLimitMs: 20 }, {
+    tenants: [],
+    uplink: { apids: [{ first: 1, last: 15 }], sendTo: everything },
+  });
+  const port = new Port(uplinkPath);
+  bench.server.start();
+  const vm = await port.accept();
+  const { LOG_FOLLOW } = CommandCode;
+  const follow = (on: number) => ask(LOG_FOLLOW, 1, Uint8Array.of(on));
+  const asked = async (count: number) =>
+    (await frames(vm, count)).map((bytes) => {
+      const { command, arguments: [on] } = decodeTelecommand(
+        decodeFrame(bytes).payload,
+      );
+      return [command, on];
+    });
+  const gone = async (system: number) => {
+    bench.leave(system);
+    await until(() => !bench.counts("system").isConnected);
+  };
+
+  // Nothing is to be ended where nothing was begun, or it was ended, or was refused.
+  for (const sent of [[ping(1)], [follow(1), follow(0)], [follow(2)]]) {
+    const system = await bench.connected("system");
+    for (const bytes of sent) await send(system, bytes);
+    await gone(system);
+    await asked(sent.length);
+  }
+  const first = await bench.connected("system");
+  await send(first, follow(1));
+  await gone(first);
+  assertEquals(await asked(2), [[LOG_FOLLOW, 1], [LOG_FOLLOW, 0]]);
+
+  // The VM reads nothing, and what may wait for it does, when the operator goes.
+  const second = await bench.connected("system");
+  await send(second, follow(1));
+  let sent = 1;
+  const isRefused = () => bench.counts("system").refused.busy > 0;
+  while (!isRefused()) {
+    if (write(second, ping(2)) === null) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    } else sent++;
+  }
+  await gone(second);
+  const third = await bench.connected("system");
+  await send(third, ping(3));
+  await until(() => bench.counts("system").framesIn === sent + 6);
+  const { busy } = bench.counts("system").refused;
+  const [begin, ...rest] = await asked(sent - busy + 2);
+  assertEquals(begin, [LOG_FOLLOW, 1]);
+  const end = rest.findIndex(([command]) => command === LOG_FOLLOW);
+  assertEquals(rest[end], [LOG_FOLLOW, 0]);
+  assertEquals(end, rest.length - 1);
+  close(vm);
+  port.close();
   Deno.removeSync(folder, { recursive: true });
 });
