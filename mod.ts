@@ -104,9 +104,8 @@ export {
 export {
   connectHost,
   type ConnectHostOptions,
-  type DataProductCatalogue,
-  HostClient,
-} from "./lib/host/client.ts";
+} from "./lib/host/connect_host.ts";
+export { type DataProductCatalogue, HostClient } from "./lib/host/client.ts";
 export {
   HostClientError,
   type HostClientErrorDetails,

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { connectHost } from "../../lib/host/client.ts";
+import { connectHost } from "../../lib/host/connect_host.ts";
 import { HostClientError } from "../../lib/host/client_error.ts";
 import { WireError } from "../../lib/wire/error.ts";
 import { CommandError } from "../command_line/error.ts";

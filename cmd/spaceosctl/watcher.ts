@@ -6,7 +6,8 @@
  * @module
  */
 
-import { connectHost, type HostClient } from "../../lib/host/client.ts";
+import { connectHost } from "../../lib/host/connect_host.ts";
+import type { HostClient } from "../../lib/host/client.ts";
 import { HostClientError } from "../../lib/host/client_error.ts";
 import type { NumberedEvent } from "../../lib/wire/event_list.ts";
 import type { Health } from "../../lib/wire/health.ts";

@@ -5,10 +5,8 @@
  *
  * @module
  */
-import { crc32c } from "../wire/crc32c.ts";
 import { decodeBootTimeline, type PhaseEntry } from "../wire/boot_timeline.ts";
 import {
-  DATA_PRODUCT_BLOCK_SIZE_BYTES,
   type DataProductDescriptor,
   decodeDataProductDescriptor,
 } from "../wire/data_product.ts";
@@ -16,12 +14,6 @@ import {
   type DataProductEntry,
   decodeDataProductList,
 } from "../wire/data_product_list.ts";
-import {
-  DATA_PRODUCT_PIECE_MAX_BYTES,
-  decodeDataProductPiece,
-  encodeDataProductRequest,
-} from "../wire/data_product_read.ts";
-import { WireError } from "../wire/error.ts";
 import { decodeEventRecord, type EventRecord } from "../wire/event.ts";
 import {
   decodeEventList,
@@ -44,18 +36,8 @@ import {
   encodeParameterSet,
   type ParameterAnswer,
   type ParameterSet,
-  ParameterStatus,
 } from "../wire/parameter_message.ts";
-import {
-  PARAMETER_VALUE_MAX_BYTES,
-  type ParameterEntry,
-} from "../wire/parameter.ts";
-import {
-  commitLayout,
-  encodeParameterSets,
-  StagingId,
-} from "../wire/parameter_staging.ts";
-import { encodeListRequest } from "../wire/result_list.ts";
+import type { ParameterEntry } from "../wire/parameter.ts";
 import { decodeServiceList, type ServiceEntry } from "../wire/service_list.ts";
 import {
   decodeServiceStatus,
@@ -64,27 +46,17 @@ import {
 import { CommandCode } from "../wire/telecommand.ts";
 import { encodeTimeSet, type MissionTime } from "../wire/time_set.ts";
 import type { BoundedStream } from "./bounded_stream.ts";
-import { describeParameterStatus, HostClientError } from "./client_error.ts";
 import {
-  HostChannel,
-  type HostChannelCounters,
-  type HostChannelOptions,
-  type HostConnection,
-} from "./host_channel.ts";
-
-/** Where a VM is met: the socket of its port, or a connection that is open. */
-export type ConnectHostOptions =
-  & HostChannelOptions
-  & (
-    | {
-      /** The unix socket that QEMU serves for the port `ipc`. */
-      readonly path: string;
-    }
-    | {
-      /** An open connection, the client's own from now on. */
-      readonly connection: HostConnection;
-    }
-  );
+  commandAbout,
+  judged,
+  malformed,
+  onlyParameter,
+  readList,
+} from "./client_answers.ts";
+import type { HostClientError } from "./client_error.ts";
+import { commitParameters } from "./commit_parameters.ts";
+import type { HostChannel, HostChannelCounters } from "./host_channel.ts";
+import { DATA_PRODUCT_DEFAULT_MAX_BYTES, readProduct } from "./read_product.ts";
 
 /** The data products of a VM's volume. */
 export interface DataProductCatalogue {
@@ -94,103 +66,6 @@ export interface DataProductCatalogue {
   readonly freeBytes: bigint;
   /** How many stretches of the area make no sense. */
   readonly damagedCount: number;
-}
-
-/** How long a place in the queue of a socket is waited for, unless told otherwise. */
-const CONNECT_TIMEOUT_MS = 10_000;
-
-/** How often it is tried. */
-const CONNECT_RETRY_MS = 50;
-
-/** The most entries that a list is read to. */
-export const LIST_MAX_COUNT = 65_536;
-
-/** The largest data product that is read unless the caller allows more. */
-export const DATA_PRODUCT_DEFAULT_MAX_BYTES: number = 256 * 1024 * 1024;
-
-/**
- * Connects to a VM.
- *
- * QEMU serves one connection at a time: while another program holds the
- * socket, connecting succeeds and nothing answers until that program has left.
- *
- * @param options Where, how long an answer may take, and how much may wait.
- * @returns The client; end it with `close`, or by `await using`.
- * @throws {HostClientError} Kind `unreachable` if there is no such socket, or
- * nobody serves it; kind `timeout` if it can't be entered in time.
- *
- * @example
- * ```ts
- * import { connectHost } from "./client.ts";
- * import { readRequest, writeAnswer } from "./requests.ts";
- * import { decodeFrame } from "../wire/frame.ts";
- * import { assert } from "@std/assert";
- *
- * // In place of a VM: somebody who says yes to everything.
- * const folder = await Deno.makeTempDir();
- * const path = `${folder}/ipc.sock`;
- * const listener = Deno.listen({ transport: "unix", path });
- * const machine = listener.accept().then(async (connection) => {
- *   const bytes = new Uint8Array(256);
- *   while (await connection.read(bytes) !== null) {
- *     const request = readRequest(decodeFrame(bytes).payload);
- *     const frames: Uint8Array[] = [];
- *     writeAnswer(request, 0, new Uint8Array(), (frame) => frames.push(frame.slice()));
- *     for (const frame of frames) await connection.write(frame);
- *   }
- *   connection.close();
- * });
- *
- * {
- *   await using vm = await connectHost({ path });
- *   assert(await vm.ping() >= 0);
- *   await vm.restartService("camera");
- * }
- *
- * await machine;
- * listener.close();
- * await Deno.remove(folder, { recursive: true });
- * ```
- */
-export async function connectHost(
-  options: ConnectHostOptions,
-): Promise<HostClient> {
-  if ("connection" in options) {
-    return new HostClient(new HostChannel(options.connection, options));
-  }
-  const { path, timeoutMs = CONNECT_TIMEOUT_MS } = options;
-  const deadlineMs = performance.now() + timeoutMs;
-  for (;;) {
-    try {
-      const connection = await Deno.connect({ transport: "unix", path });
-      return new HostClient(new HostChannel(connection, options));
-    } catch (cause) {
-      if (!(cause instanceof Deno.errors.WouldBlock)) {
-        const text = unreachableText(path, cause);
-        throw new HostClientError("unreachable", text, { cause });
-      }
-      if (performance.now() > deadlineMs) {
-        throw new HostClientError(
-          "timeout",
-          `${path}: other programs wait for this VM already`,
-          { cause },
-        );
-      }
-    }
-    // The socket's queue is full: connect(2), EAGAIN.
-    await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
-  }
-}
-
-function unreachableText(path: string, cause: unknown): string {
-  if (cause instanceof Deno.errors.NotFound) {
-    return `${path} is not there; expected the socket of a running VM`;
-  }
-  if (cause instanceof Deno.errors.ConnectionRefused) {
-    return `${path}: nobody serves this socket; expected a running VM`;
-  }
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return `${path} can't be connected to: ${text}`;
 }
 
 /**
@@ -294,7 +169,12 @@ export class HostClient implements AsyncDisposable {
    * @param name The service.
    */
   async startService(name: string): Promise<void> {
-    await this.#about(CommandCode.SERVICE_START, name, utf8(name));
+    await commandAbout(
+      this.#channel,
+      CommandCode.SERVICE_START,
+      name,
+      utf8(name),
+    );
   }
 
   /**
@@ -303,7 +183,12 @@ export class HostClient implements AsyncDisposable {
    * @param name The service.
    */
   async stopService(name: string): Promise<void> {
-    await this.#about(CommandCode.SERVICE_STOP, name, utf8(name));
+    await commandAbout(
+      this.#channel,
+      CommandCode.SERVICE_STOP,
+      name,
+      utf8(name),
+    );
   }
 
   /**
@@ -312,7 +197,12 @@ export class HostClient implements AsyncDisposable {
    * @param name The service.
    */
   async restartService(name: string): Promise<void> {
-    await this.#about(CommandCode.SERVICE_RESTART, name, utf8(name));
+    await commandAbout(
+      this.#channel,
+      CommandCode.SERVICE_RESTART,
+      name,
+      utf8(name),
+    );
   }
 
   /**
@@ -329,7 +219,7 @@ export class HostClient implements AsyncDisposable {
    * ```
    */
   async services(): Promise<ServiceEntry[]> {
-    return await this.#list(CommandCode.SERVICE_LIST, (result) => {
+    return await readList(this.#channel, CommandCode.SERVICE_LIST, (result) => {
       const list = decodeServiceList(result);
       return { ...list, entries: list.services };
     });
@@ -352,7 +242,12 @@ export class HostClient implements AsyncDisposable {
    */
   async serviceStatus(name: string): Promise<ServiceStatusRecord> {
     const { SERVICE_STATUS } = CommandCode;
-    const result = await this.#about(SERVICE_STATUS, name, utf8(name));
+    const result = await commandAbout(
+      this.#channel,
+      SERVICE_STATUS,
+      name,
+      utf8(name),
+    );
     return judged("SERVICE_STATUS", () => decodeServiceStatus(result));
   }
 
@@ -467,10 +362,14 @@ export class HostClient implements AsyncDisposable {
    * ```
    */
   async bootTimeline(): Promise<PhaseEntry[]> {
-    return await this.#list(CommandCode.BOOT_TIMELINE, (result) => {
-      const list = decodeBootTimeline(result);
-      return { ...list, entries: list.phases };
-    });
+    return await readList(
+      this.#channel,
+      CommandCode.BOOT_TIMELINE,
+      (result) => {
+        const list = decodeBootTimeline(result);
+        return { ...list, entries: list.phases };
+      },
+    );
   }
 
   /**
@@ -488,11 +387,15 @@ export class HostClient implements AsyncDisposable {
    */
   async dataProducts(): Promise<DataProductCatalogue> {
     let head = { freeBytes: 0n, damagedCount: 0 };
-    const products = await this.#list(CommandCode.DP_LIST, (result) => {
-      const list = decodeDataProductList(result);
-      head = { freeBytes: list.freeBytes, damagedCount: list.damagedCount };
-      return { ...list, entries: list.products };
-    });
+    const products = await readList(
+      this.#channel,
+      CommandCode.DP_LIST,
+      (result) => {
+        const list = decodeDataProductList(result);
+        head = { freeBytes: list.freeBytes, damagedCount: list.damagedCount };
+        return { ...list, entries: list.products };
+      },
+    );
     return { ...head, products };
   }
 
@@ -521,47 +424,7 @@ export class HostClient implements AsyncDisposable {
     const maxBytes = options.maxBytes ?? DATA_PRODUCT_DEFAULT_MAX_BYTES;
     const { products } = await this.dataProducts();
     const entry = products.findLast((product) => product.name === name);
-    const { DP_READ } = CommandCode;
-    const piece = async (offset: number) => {
-      const length = DATA_PRODUCT_PIECE_MAX_BYTES;
-      const wanted = encodeDataProductRequest({ offset, length, name });
-      const result = await this.#about(DP_READ, name, wanted);
-      return judged("DP_READ", () => decodeDataProductPiece(result));
-    };
-    const first = await piece(0);
-    const { dataLength } = first;
-    if (entry === undefined || entry.dataLength !== dataLength) {
-      throw malformed("DP_READ", "DP_LIST does not know such a product");
-    }
-    if (dataLength > maxBytes) {
-      throw new HostClientError(
-        "limit",
-        `${name} has ${dataLength} bytes, expected at most ${maxBytes}`,
-      );
-    }
-    // Its blocks are padded with zeros, and the CRC is over all of them.
-    const blocks = Math.ceil(dataLength / DATA_PRODUCT_BLOCK_SIZE_BYTES);
-    const padded = new Uint8Array(blocks * DATA_PRODUCT_BLOCK_SIZE_BYTES);
-    for (let next = first, at = 0;; next = await piece(at)) {
-      const wanted = Math.min(dataLength - at, DATA_PRODUCT_PIECE_MAX_BYTES);
-      if (
-        next.dataLength !== dataLength || next.offset !== at ||
-        next.data.length !== wanted
-      ) {
-        throw malformed(
-          "DP_READ",
-          `${next.data.length} bytes at ${next.offset} of ${next.dataLength}, ` +
-            `expected ${wanted} at ${at} of ${dataLength}`,
-        );
-      }
-      padded.set(next.data, at);
-      at += wanted;
-      if (at >= dataLength) break;
-    }
-    if (crc32c(padded) !== entry.dataCrc32) {
-      throw malformed("DP_READ", `the data of ${name} does not match its CRC`);
-    }
-    return padded.slice(0, dataLength);
+    return await readProduct(this.#channel, { name, entry, maxBytes });
   }
 
   /**
@@ -657,27 +520,7 @@ export class HostClient implements AsyncDisposable {
   async setParameters(
     sets: readonly ParameterSet[],
   ): Promise<ParameterEntry[]> {
-    requireOnce(sets);
-    const staged = encodeParameterSets(sets);
-    const set = async (parameterId: number, value: Uint8Array) => {
-      const payload = encodeParameterSet({ parameterId, value });
-      const { PRM_SET } = FrameType;
-      const answers = await this.#channel.parameters(PRM_SET, payload, null);
-      const [own, ...others] = answers;
-      if (own?.parameterId !== parameterId) {
-        throw malformed("PRM_RSP", "the answer is about another parameter");
-      }
-      requireTaken(own);
-      return others.map((answer) => parameterOf(answer));
-    };
-    await set(StagingId.STAGE, new Uint8Array());
-    const piece = PARAMETER_VALUE_MAX_BYTES;
-    for (let at = 0; at < staged.length; at += piece) {
-      await set(StagingId.STAGE, staged.subarray(at, at + piece));
-    }
-    // It is refused if anything but this was staged.
-    const checksum = commitLayout.encode({ setChecksum: crc32c(staged) });
-    return await set(StagingId.COMMIT, checksum);
+    return await commitParameters(this.#channel, sets);
   }
 
   /**
@@ -804,148 +647,8 @@ export class HostClient implements AsyncDisposable {
   frames(): BoundedStream<Frame> {
     return this.#channel.subscribe(Object.values(FrameType), (frame) => frame);
   }
-
-  /** Sends a command about something, and names it in what the VM refuses it with. */
-  async #about(
-    command: number,
-    subject: string,
-    argumentBytes: Uint8Array,
-  ): Promise<Uint8Array> {
-    try {
-      return await this.#channel.command(command, argumentBytes);
-    } catch (error) {
-      if (!(error instanceof HostClientError) || error.status === null) {
-        throw error;
-      }
-      const { kind, status, message } = error;
-      const named = message.replace(": ", ` ${JSON.stringify(subject)}: `);
-      throw new HostClientError(kind, named, { status, cause: error });
-    }
-  }
-
-  /** Reads a list that may be longer than one answer: piece after piece. */
-  async #list<T>(
-    command: number,
-    decode: (
-      result: Uint8Array,
-    ) => { total: number; first: number; entries: readonly T[] },
-  ): Promise<T[]> {
-    const name = Object.entries(CommandCode)
-      .find(([, code]) => code === command)?.[0] ?? "list";
-    const limitMs = this.#channel.listTimeoutMs;
-    const deadlineMs = performance.now() + limitMs;
-    const all: T[] = [];
-    for (;;) {
-      const wanted = encodeListRequest(all.length);
-      const result = await this.#channel.command(command, wanted);
-      const { total, first, entries } = judged(name, () => decode(result));
-      if (first !== all.length) {
-        throw malformed(
-          name,
-          `the list goes on at ${first}, expected ${all.length}`,
-        );
-      }
-      if (total > LIST_MAX_COUNT) {
-        throw new HostClientError(
-          "limit",
-          `${name}: the list has ${total} entries, expected at most ${LIST_MAX_COUNT}`,
-        );
-      }
-      all.push(...entries);
-      if (all.length === total) return all;
-      if (all.length > total || entries.length === 0) {
-        throw malformed(
-          name,
-          `${all.length} entries came of a list of ${total}`,
-        );
-      }
-      if (performance.now() > deadlineMs) {
-        throw new HostClientError(
-          "timeout",
-          `${name}: no whole list in ${limitMs} ms`,
-        );
-      }
-    }
-  }
 }
 
 function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
-}
-
-function malformed(
-  name: string,
-  text: string,
-  cause?: unknown,
-): HostClientError {
-  return new HostClientError("malformed", `${name}: ${text}`, { cause });
-}
-
-/** Decodes an answer; what is not as the format says is the VM's fault. */
-function judged<T>(name: string, decode: () => T): T {
-  try {
-    return decode();
-  } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    throw malformed(name, error.message, error);
-  }
-}
-
-/** A refused commit names the parameter that is the reason. */
-function requireTaken({ status, value }: ParameterAnswer): void {
-  if (status === ParameterStatus.OK) return;
-  const parameterId = value.length === 4
-    ? new DataView(value.buffer, value.byteOffset).getUint32(0)
-    : undefined;
-  const reason = parameterId === undefined
-    ? "the set"
-    : `parameter ${parameterId}`;
-  throw new HostClientError(
-    "parameter",
-    `${reason}: ${describeParameterStatus(status)}; nothing is set`,
-    {
-      parameterStatus: status,
-      ...(parameterId === undefined ? {} : { parameterId }),
-    },
-  );
-}
-
-/** The VM says of a parameter that is there twice only that it is invalid. */
-function requireOnce(sets: readonly ParameterSet[]): void {
-  const met = new Set<number>();
-  for (const { parameterId } of sets) {
-    if (!met.has(parameterId)) {
-      met.add(parameterId);
-      continue;
-    }
-    throw new HostClientError(
-      "parameter",
-      `parameter ${parameterId} is in the set twice, expected once; nothing is set`,
-      { parameterStatus: ParameterStatus.INVALID, parameterId },
-    );
-  }
-}
-
-function parameterOf(answer: ParameterAnswer): ParameterEntry {
-  const { parameterId, generation, value, status } = answer;
-  if (status === ParameterStatus.OK) return { parameterId, generation, value };
-  throw new HostClientError(
-    "parameter",
-    `parameter ${parameterId}: ${describeParameterStatus(status)}`,
-    { parameterStatus: status, parameterId },
-  );
-}
-
-function onlyParameter(
-  answers: readonly ParameterAnswer[],
-  parameterId: number,
-): ParameterEntry {
-  const [answer] = answers;
-  if (answer === undefined || answers.length !== 1) {
-    throw malformed(
-      "PRM_RSP",
-      `${answers.length} answers about parameter ${parameterId}, expected 1`,
-    );
-  }
-  return parameterOf(answer);
 }

@@ -1,6 +1,6 @@
 /** A data product that is written while the init runs is told to the host, and can be read at once. */
 import { assertEquals } from "@std/assert";
-import { connectHost } from "../../lib/host/client.ts";
+import { connectHost } from "../../lib/host/connect_host.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
 import { InitMachine } from "./init_machine.ts";
 

@@ -148,7 +148,7 @@ Deno.test("the init does through lib/linux what its executable has no permission
   ];
   // The switch and the client are parts of programs for the host.
   const isForHost = (path: string) =>
-    /^lib\/host\/(switch|client|host_channel)/.test(path);
+    /^lib\/host\/(switch|connect_host)/.test(path);
   const wrong = [...filesBelow("lib/"), ...filesBelow("cmd/spaceos-init/")]
     .filter((path) => !isForHost(path))
     .filter((path) => {

@@ -5,7 +5,8 @@ import {
   assertRejects,
 } from "@std/assert";
 import { concat } from "@std/bytes/concat";
-import { connectHost, type HostClient } from "../../../lib/host/client.ts";
+import { connectHost } from "../../../lib/host/connect_host.ts";
+import type { HostClient } from "../../../lib/host/client.ts";
 import {
   describeStatus,
   HostClientError,

@@ -6,7 +6,7 @@ import {
   HostLink,
   LATE_NEWS_MS,
 } from "../../../lib/host/link.ts";
-import { Apid, encodeFrame, FrameType } from "../../../lib/wire/frame.ts";
+import { encodeFrame, FrameType } from "../../../lib/wire/frame.ts";
 import { close, read, write } from "../../../lib/linux/file.ts";
 import { Poller } from "../../../lib/linux/poller.ts";
 import { socketPair } from "../../../lib/linux/socket.ts";
