@@ -27,10 +27,15 @@
  * with zeros in a flush that is due anyway, since their records have been given
  * up by this very commit; over zeros there is nothing to mix.
  *
+ * A journal that the device refuses is given up, and then each block is written
+ * in place: a torn write can lose what stands beside the change. It is emptied
+ * together with the first change that the device takes, and serves again.
+ *
  * When a flush fails, it does not say which block was to blame, and a second
  * flush may succeed without the data. So every block of the round is written
  * and flushed again alone, from memory; those that fail are named to the
- * caller, the others are durable.
+ * caller, the others are durable. Then nothing is flushed: if that fails, too,
+ * not the blocks are to blame but the device.
  *
  * @module
  */
@@ -86,6 +91,11 @@ export interface CommitResult {
   readonly blocked: Set<number>;
   /** The error of the flush that was to cover the caller's own writes. */
   flushError: unknown;
+  /**
+   * What the device as a whole has failed with, if it has: to write elsewhere
+   * would not help, and each block that is tried may be spoilt.
+   */
+  deviceError: unknown;
 }
 
 interface Write {
@@ -122,6 +132,11 @@ export class Committer {
   };
   readonly #device: BlockDevice;
   #journalBlock: number | null;
+  /** The journal's block while it is given up, because the device failed it. */
+  #lostJournal: number | null = null;
+  /** Rounds until a journal that was given up is tried again, and then. */
+  #reclaimIn = 0;
+  #reclaimPause = 1;
   #pending: PendingImage | null;
   /** Whether the journal holds an image that is in place already. */
   #spent: boolean;
@@ -151,7 +166,7 @@ export class Committer {
     return this.#pending;
   }
 
-  /** The journal's block; null if there is none, or it can't be written. */
+  /** The journal's block; null if there is none, or while it can't be written. */
   get journalBlock(): number | null {
     return this.#journalBlock;
   }
@@ -209,15 +224,43 @@ export class Committer {
     const result: CommitResult = emptyResult();
     const image = new Uint8Array(BLOCK_SIZE_BYTES);
     await this.#write([{ block, image }], result, false);
-    const error = result.failed.get(block);
-    if (isReadOnlyError(error)) return;
+    if (result.deviceError !== undefined) return;
     this.#spent = false;
-    if (result.failed.size > 0) this.#journalBlock = null;
+    if (result.failed.size > 0) this.#giveUpJournal(block);
   }
 
   /** Gives up the pending image: what it holds is durable elsewhere now. */
   release(): void {
     if (this.#pending !== null) this.#becomeSpent();
+  }
+
+  /** Without a journal we go on with the weaker guarantee. */
+  #giveUpJournal(block: number): void {
+    this.#journalBlock = null;
+    this.#lostJournal = block;
+    this.#reclaimIn = 0;
+    this.#spent = false;
+  }
+
+  /**
+   * The journal that was given up, if it is to be tried again now. What it was
+   * last to hold may be on the medium and look like news, so it is emptied with
+   * the first change that succeeds, and where the device refuses, now and then.
+   */
+  #journalToReclaim(): number | null {
+    if (this.#lostJournal === null || --this.#reclaimIn > 0) return null;
+    return this.#lostJournal;
+  }
+
+  #reclaimed(block: number, error: unknown): void {
+    if (error !== undefined) {
+      this.#reclaimIn = this.#reclaimPause;
+      this.#reclaimPause = Math.min(2 * this.#reclaimPause, 1024);
+      return;
+    }
+    this.#journalBlock = block;
+    this.#lostJournal = null;
+    this.#reclaimPause = 1;
   }
 
   #becomeSpent(): void {
@@ -248,7 +291,15 @@ export class Committer {
       waiting.push({ ...change, protect: false, replacedCrcs: null });
     };
 
+    const reclaim = journalBlock === null && changes.length > 0
+      ? this.#journalToReclaim()
+      : null;
     if (journalBlock === null) {
+      // First: where each is written alone, nothing is acknowledged before it.
+      if (reclaim !== null) {
+        const image = new Uint8Array(BLOCK_SIZE_BYTES);
+        writes.push({ block: reclaim, image });
+      }
       writes.push(...changes);
     } else if (pending !== null) {
       const change = changes.find((other) =>
@@ -294,22 +345,24 @@ export class Committer {
 
     await this.#write(writes, result, flushAll);
 
+    if (reclaim !== null) {
+      const error = failed.get(reclaim);
+      if (result.deviceError === undefined) this.#reclaimed(reclaim, error);
+      failed.delete(reclaim);
+    }
     for (const block of failed.keys()) {
       const index = waiting.findIndex((change) => change.block === block);
       if (index >= 0) waiting.splice(index, 1);
     }
     if (journalBlock !== null && failed.has(journalBlock)) {
       const error = failed.get(journalBlock);
-      if (isReadOnlyError(error)) {
-        // Not the journal is bad: it is as it was, for when writes work again.
-        failed.delete(journalBlock);
+      failed.delete(journalBlock);
+      if (result.deviceError !== undefined) {
+        // Not the journal is bad: it has nothing that counts, before and after.
         if (journaled !== undefined) failed.set(journaled.block, error);
         return waiting;
       }
-      // Without a journal we go on with the weaker guarantee.
-      failed.delete(journalBlock);
-      this.#journalBlock = null;
-      this.#spent = false;
+      this.#giveUpJournal(journalBlock);
       if (journaled !== undefined) waiting.unshift(journaled);
       return waiting;
     }
@@ -350,6 +403,22 @@ export class Committer {
       if (flushAll) result.flushError = error;
     }
     await this.#writeAlone(writes, result.failed);
+    if (result.failed.size > 0) {
+      result.deviceError = await this.#judgeDevice(result.failed);
+    }
+  }
+
+  /** What the whole device fails with, or undefined if it takes other writes. */
+  async #judgeDevice(failed: ReadonlyMap<number, unknown>): Promise<unknown> {
+    for (const error of failed.values()) {
+      if (isReadOnlyError(error)) return error;
+    }
+    try {
+      await this.#device.flush();
+      return undefined;
+    } catch (error) {
+      return error ?? new Error("the device failed");
+    }
   }
 
   async #writeTogether(
@@ -400,8 +469,21 @@ function isTellable(change: BlockChange, pending: PendingImage): boolean {
   );
 }
 
-/** Whether the whole device takes no writes, and not this block. */
-function isReadOnlyError(error: unknown): boolean {
+/**
+ * Whether a device takes no writes at all: then it has written nothing.
+ *
+ * @param error What it said.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isReadOnlyError } from "./committer.ts";
+ * import { StorageError } from "./error.ts";
+ *
+ * assert(isReadOnlyError(new StorageError("EROFS", "the device is read-only")));
+ * ```
+ */
+export function isReadOnlyError(error: unknown): boolean {
   return error instanceof StorageError && error.code === "EROFS";
 }
 
@@ -427,7 +509,12 @@ function joinRuns(writes: readonly Write[]): Write[] {
 }
 
 function emptyResult(): CommitResult {
-  return { failed: new Map(), blocked: new Set(), flushError: undefined };
+  return {
+    failed: new Map(),
+    blocked: new Set(),
+    flushError: undefined,
+    deviceError: undefined,
+  };
 }
 
 function journalKindOf(block: number): JournalKind {

@@ -26,7 +26,7 @@ import { StorageError } from "./error.ts";
 import type { Geometry } from "./layout.ts";
 import { readBlocks } from "./recovery.ts";
 import { isZero } from "./parameters.ts";
-import { deviceError, type Writer } from "./writer.ts";
+import { deviceFailure, type Writer } from "./writer.ts";
 
 /** How many blocks are read or written at once. */
 const CHUNK_BLOCKS = 256;
@@ -310,7 +310,7 @@ export class DataProductStore {
       try {
         bytes = await this.#device.read(first + done, count);
       } catch (error) {
-        throw deviceError("read", first + done, error);
+        throw deviceFailure("read", first + done, error);
       }
       crc.update(bytes);
       take(bytes, done * BLOCK_SIZE_BYTES);
@@ -353,7 +353,7 @@ export class DataProductStore {
     try {
       bytes = await this.#device.read(block, count);
     } catch (error) {
-      throw deviceError("read", block, error);
+      throw deviceFailure("read", block, error);
     }
     const start = offset - first * BLOCK_SIZE_BYTES;
     return {
@@ -474,7 +474,7 @@ export class DataProductStore {
       try {
         await this.#device.write(block, bytes);
       } catch (error) {
-        throw deviceError("write", block, error);
+        throw deviceFailure("write", block, error);
       }
     }
   }

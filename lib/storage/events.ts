@@ -88,6 +88,8 @@ export class EventRing {
   #ordered: StoredEvent[] = [];
   #head: Head | null = null;
   #nextSequence = 1n;
+  /** Numbers below this one may stand somewhere, unanswered. */
+  #unusedFrom = 1n;
   #startAt = 0;
 
   /**
@@ -233,10 +235,23 @@ export class EventRing {
     this.#findHead();
   }
 
+  /**
+   * Gives no number below this one again: records that were refused may stand
+   * under them where the device would not say what it took, and would hide
+   * others of the same numbers.
+   *
+   * @param sequence The least number that may be given next.
+   */
+  skip(sequence: bigint): void {
+    if (sequence > this.#unusedFrom) this.#unusedFrom = sequence;
+    this.#findHead();
+  }
+
   /** Takes the fact that a block holds zeros now. */
   cleared(ringBlock: number): void {
     this.#images[ringBlock] = new Uint8Array(BLOCK_SIZE_BYTES);
     this.#blocks[ringBlock] = undefined;
+    this.#unusable.delete(ringBlock);
     this.#order();
     this.#findHead();
   }
@@ -259,14 +274,13 @@ export class EventRing {
   #order(): void {
     const numbered = new Map<bigint, StoredEvent>();
     const loose: StoredEvent[] = [];
-    for (let ringBlock = 0; ringBlock < EVENT_BLOCK_COUNT; ringBlock++) {
-      for (
-        const [slot, content] of (this.block(ringBlock)?.slots ?? []).entries()
-      ) {
+    for (const { ringBlock, block } of this.#byAge()) {
+      for (const [slot, content] of block.slots.entries()) {
         if (content.kind !== "record") continue;
         const { record, sequence } = content;
         const event = { ...record, sequence, ringBlock, slot };
-        // The same number twice is a block that was moved off a bad sector.
+        // The same number twice is a record that was moved to another block,
+        // whose first number is then the same or higher.
         if (sequence === null) loose.push(event);
         else numbered.set(sequence, event);
       }
@@ -278,28 +292,47 @@ export class EventRing {
     this.#ordered = mergeByTimestamp(loose, sorted);
   }
 
+  /** The blocks that can be read, by the number of their first record. */
+  #byAge(): { readonly ringBlock: number; readonly block: EventBlock }[] {
+    const all: { ringBlock: number; block: EventBlock }[] = [];
+    for (let ringBlock = 0; ringBlock < EVENT_BLOCK_COUNT; ringBlock++) {
+      const block = this.block(ringBlock);
+      if (block !== null) all.push({ ringBlock, block });
+    }
+    return all.sort((one, other) =>
+      Number(
+        (one.block.firstSequence ?? 0n) - (other.block.firstSequence ?? 0n),
+      )
+    );
+  }
+
   #findHead(): void {
     let head: Head | null = null;
     let next = 1n;
     for (let ringBlock = 0; ringBlock < EVENT_BLOCK_COUNT; ringBlock++) {
       const block = this.block(ringBlock);
       if (block === null || block.firstSequence === null) continue;
+      const { firstSequence } = block;
       const used = usedSlots(block);
-      const end = block.firstSequence + BigInt(used);
+      const end = firstSequence + BigInt(used);
+      // What the device took although it said no may have begun later, and end
+      // before the newest: its numbers are taken.
       if (
-        head === null || block.firstSequence > head.firstSequence ||
-        (block.firstSequence === head.firstSequence && used > head.used)
+        head === null || end > next ||
+        (end === next && firstSequence > head.firstSequence)
       ) {
-        const open = !this.#unusable.has(ringBlock);
-        head = {
-          ringBlock,
-          firstSequence: block.firstSequence,
-          used: open ? used : EVENTS_PER_BLOCK,
-        };
+        head = { ringBlock, firstSequence, used };
+        next = end;
       }
-      if (end > next) next = end;
     }
-    this.#nextSequence = next;
+    this.#nextSequence = next < this.#unusedFrom ? this.#unusedFrom : next;
+    if (head !== null) {
+      // Numbers that are skipped leave their slots empty.
+      const used = Number(this.#nextSequence - head.firstSequence);
+      const isOpen = used < EVENTS_PER_BLOCK &&
+        !this.#unusable.has(head.ringBlock);
+      head = { ...head, used: isOpen ? used : EVENTS_PER_BLOCK };
+    }
     const newest = this.#ordered.at(-1);
     if (newest !== undefined && newest.sequence === null) {
       this.#head = null;

@@ -37,6 +37,9 @@ export const PARAMETER_SLOT_COUNT = PARAMETER_BLOCK_COUNT *
 export const PARAMETER_TAIL_OFFSET = PARAMETERS_PER_BLOCK *
   PARAMETER_ENTRY_SIZE_BYTES;
 
+/** Of how many parameters it is remembered that a change of them failed. */
+const MAXIMUM_FAILED = 256;
+
 /**
  * What one slot holds: nothing, a valid entry, or bytes that are neither.
  */
@@ -134,6 +137,12 @@ export class ParameterTable {
   readonly #images: (Uint8Array<ArrayBuffer> | null)[];
   readonly #slots: ParameterSlot[];
   readonly #unusable = new Set<number>();
+  /**
+   * The last generation of a parameter that the device failed, by id: it may be
+   * on the medium, and another value of the same generation could not be told
+   * from it.
+   */
+  readonly #failed = new Map<number, number>();
   #current = new Map<number, Place>();
 
   /**
@@ -232,6 +241,40 @@ export class ParameterTable {
       this.#parse(block);
     }
     if (changes.size > 0) this.#choose();
+    for (const [parameterId, generation] of this.#failed) {
+      const current = this.#current.get(parameterId)?.entry.generation;
+      if (current !== undefined && isLater(current, generation)) {
+        this.#failed.delete(parameterId);
+      }
+    }
+  }
+
+  /**
+   * Takes the fact that the device failed a batch: what it held may be on the
+   * medium or not.
+   *
+   * @param batch The batch.
+   */
+  failed(batch: ParameterBatch): void {
+    for (const { parameterId, generation } of batch.entries()) {
+      this.#failed.delete(parameterId);
+      this.#failed.set(parameterId, generation);
+    }
+    for (const parameterId of this.#failed.keys()) {
+      if (this.#failed.size <= MAXIMUM_FAILED) break;
+      this.#failed.delete(parameterId);
+    }
+  }
+
+  /** The generation that a change of a parameter gets, given its last one. */
+  nextGeneration(parameterId: number, last: number | undefined): number {
+    const failed = this.#failed.get(parameterId);
+    const isFailedLater = failed !== undefined &&
+      (last === undefined || isLater(failed, last));
+    const before = isFailedLater ? failed : last;
+    return before === undefined
+      ? 1
+      : (before + this.#generationStep()) & 0xffff;
   }
 
   /**
@@ -298,7 +341,7 @@ export class ParameterTable {
    * can't be read, it may hide a newer entry than the one we see, so we step
    * over what it can hold.
    */
-  generationStep(): number {
+  #generationStep(): number {
     return this.#images.some((image) => !image) ? 256 : 1;
   }
 
@@ -358,6 +401,10 @@ export function newestEntries(
   return newest;
 }
 
+function isLater(one: number, other: number): boolean {
+  return compareGenerations(one, other) > 0;
+}
+
 /** Changes that become durable together. */
 export class ParameterBatch {
   readonly #table: ParameterTable;
@@ -379,6 +426,11 @@ export class ParameterBatch {
     return this.#changes;
   }
 
+  /** The entries that are to be stored. */
+  entries(): ParameterEntry[] {
+    return [...this.#staged.values()].map(({ entry }) => entry);
+  }
+
   /**
    * Plans a new generation of a parameter.
    *
@@ -391,9 +443,10 @@ export class ParameterBatch {
     const table = this.#table;
     const staged = this.#staged.get(parameterId);
     const current = staged ?? table.place(parameterId);
-    const generation = current === undefined
-      ? 1
-      : (current.entry.generation + table.generationStep()) & 0xffff;
+    const generation = table.nextGeneration(
+      parameterId,
+      current?.entry.generation,
+    );
     const slot = staged?.slot ?? this.#chooseSlot(parameterId);
     if (slot === undefined) {
       if (this.#staged.size > 0) return { kind: "later" };

@@ -34,7 +34,7 @@ import {
 } from "./layout.ts";
 import { ParameterTable } from "./parameters.ts";
 import { recover, type RecoveredMetadata } from "./recovery.ts";
-import { deviceError } from "./writer.ts";
+import { deviceFailure } from "./writer.ts";
 
 /** What {@linkcode repairVolume} may be told. */
 export interface RepairOptions extends CheckOptions {
@@ -121,7 +121,7 @@ async function writeThrough(
     await device.write(block, image);
     await device.flush();
   } catch (error) {
-    throw deviceError("write", block, error);
+    throw deviceFailure("write", block, error);
   }
 }
 
@@ -162,7 +162,7 @@ async function repairStores(
     const settled = await committer.settle();
     const [failure] = [...failed, ...settled.failed];
     if (failure !== undefined) {
-      throw deviceError("write", failure[0], failure[1]);
+      throw deviceFailure("write", failure[0], failure[1]);
     }
     rewritten.add(block);
   }

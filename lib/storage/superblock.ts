@@ -16,7 +16,7 @@ import {
 import type { BlockDevice } from "./device.ts";
 import { StorageError } from "./error.ts";
 import { SUPERBLOCK_BLOCK } from "./layout.ts";
-import { deviceError } from "./writer.ts";
+import { deviceFailure } from "./writer.ts";
 
 /** A superblock that was judged good. */
 export interface JudgedSuperblock {
@@ -53,7 +53,7 @@ export async function readJudgedSuperblock(
   try {
     block = await device.read(SUPERBLOCK_BLOCK, 1);
   } catch (error) {
-    throw deviceError("read", SUPERBLOCK_BLOCK, error);
+    throw deviceFailure("read", SUPERBLOCK_BLOCK, error);
   }
   const bytes = block.slice(0, SUPERBLOCK_SIZE_BYTES);
   const superblock = decodeSuperblock(bytes);

@@ -14,7 +14,12 @@
 
 import { encodeEventRecord, type EventRecord } from "../wire/event.ts";
 import type { ParameterEntry } from "../wire/parameter.ts";
-import type { BlockChange, CommitResult, Committer } from "./committer.ts";
+import {
+  type BlockChange,
+  type CommitResult,
+  type Committer,
+  isReadOnlyError,
+} from "./committer.ts";
 import { BLOCK_SIZE_BYTES } from "./device.ts";
 import { StorageError } from "./error.ts";
 import type { EventBatch, EventRing } from "./events.ts";
@@ -23,7 +28,11 @@ import {
   EVENT_FIRST_BLOCK,
   PARAMETER_FIRST_BLOCK,
 } from "./layout.ts";
-import type { ParameterBatch, ParameterTable } from "./parameters.ts";
+import {
+  isZero,
+  type ParameterBatch,
+  type ParameterTable,
+} from "./parameters.ts";
 
 /** How many operations share a flush at most. */
 const MAXIMUM_BATCH = 64;
@@ -128,9 +137,10 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #queue: Operation[] = [];
-  /** The last block that the device would not take, and why. */
-  #lastFailure: { readonly block: number; readonly error: unknown } | null =
-    null;
+  /** The number behind the last record of a batch that failed. */
+  #triedUpTo = 0n;
+  /** Blocks of the ring that hold nothing, though the medium may show something. */
+  readonly #littered = new Set<number>();
   #running = false;
   #closed = false;
 
@@ -267,22 +277,13 @@ export class Writer {
         if (!this.#planOne(operation, batch)) break;
       } catch (error) {
         rejected.push(operation);
-        operation.reject(this.#reasonOf(error));
+        operation.reject(error);
       }
     }
     this.#remove(rejected);
     // If it was for want of blocks that work: the next one may try them again.
     if (rejected.length > 0) this.#readmit();
     return batch;
-  }
-
-  /** No block is left that takes a change: of a read-only device none does. */
-  #reasonOf(error: unknown): unknown {
-    const failure = this.#lastFailure;
-    const isForWant = error instanceof StorageError && error.code === "EIO";
-    if (!isForWant || failure === null) return error;
-    const reason = deviceError("write", failure.block, failure.error);
-    return reason.code === "EROFS" ? reason : error;
   }
 
   /** Returns false if the batch must be durable before this operation. */
@@ -341,11 +342,11 @@ export class Writer {
     }
     const changes = this.#changes(batch);
     const result = await committer.commit(changes, batch.syncs.length > 0);
-    const { failed, flushError } = result;
+    const { failed, flushError, deviceError } = result;
     this.#remove(batch.syncs);
     for (const operation of batch.syncs) {
       if (flushError === undefined) operation.resolve(undefined);
-      else operation.reject(deviceError("flush", undefined, flushError));
+      else operation.reject(deviceFailure("flush", undefined, flushError));
     }
     if (failed.size === 0 && result.blocked.size === 0) {
       parameters.apply(batch.parameters.changes());
@@ -355,19 +356,24 @@ export class Writer {
       for (const { operation, result } of batch.planned) {
         operation.resolve(result);
       }
+      await this.#sweep(batch.events.changes());
       return;
     }
-    await this.#clearStarted(batch, failed);
-    await this.#evade(failed);
-    this.#retry(batch, failed);
+    if (!isReadOnlyError(deviceError)) {
+      parameters.failed(batch.parameters);
+      this.#triedUpTo = batch.events.nextSequence;
+    }
+    await this.#restoreStarted(batch, failed);
+    if (deviceError === undefined) await this.#evade(failed);
+    this.#retry(batch, failed, deviceError);
   }
 
   /**
-   * Clears the blocks of the ring that a batch started over before it failed.
-   * Its records get their places anew, and what it has left must neither be
-   * taken for records nor for a later lap.
+   * Undoes that a batch started blocks of the ring over before it failed. Its
+   * records get their places anew, and what it has left must neither be taken
+   * for records nor for a later lap.
    */
-  async #clearStarted(
+  async #restoreStarted(
     batch: Batch,
     failed: ReadonlyMap<number, unknown>,
   ): Promise<void> {
@@ -379,23 +385,61 @@ export class Writer {
       committer.release();
     }
     for (const index of started) {
-      if (!failed.has(EVENT_FIRST_BLOCK + index)) await this.#clear(index);
+      if (failed.has(EVENT_FIRST_BLOCK + index)) this.#littered.add(index);
+      else await this.#restore(index);
     }
+  }
+
+  /**
+   * Restores what failed writes may have spoilt, now that the device takes
+   * writes: a later boot would show it. Each block is tried once.
+   */
+  async #sweep(used: ReadonlyMap<number, unknown>): Promise<void> {
+    if (this.#littered.size === 0) return;
+    const blocks = [...this.#littered].filter((index) => !used.has(index));
+    this.#littered.clear();
+    for (const index of blocks) await this.#restore(index);
+  }
+
+  /** Writes again what a block of the ring holds; over zeros, as a torn write would mix the two. */
+  async #restore(ringBlock: number): Promise<void> {
+    const { events } = this.#options;
+    const image = events.image(ringBlock);
+    const isCleared = await this.#write(
+      ringBlock,
+      new Uint8Array(BLOCK_SIZE_BYTES),
+    );
+    if (!isCleared) return;
+    if (image === null) return events.cleared(ringBlock);
+    if (!isZero(image)) await this.#write(ringBlock, image);
   }
 
   /** Writes zeros over a block of the ring; says whether the device took them. */
   async #clear(ringBlock: number): Promise<boolean> {
+    const isCleared = await this.#write(
+      ringBlock,
+      new Uint8Array(BLOCK_SIZE_BYTES),
+    );
+    if (!isCleared) return false;
+    this.#littered.delete(ringBlock);
+    this.#options.events.cleared(ringBlock);
+    return true;
+  }
+
+  /** Writes a block of the ring in place; excludes it if the device refuses. */
+  async #write(
+    ringBlock: number,
+    image: Uint8Array<ArrayBuffer>,
+  ): Promise<boolean> {
     const { events, committer } = this.#options;
-    const block = EVENT_FIRST_BLOCK + ringBlock;
     const { failed } = await committer.commitAround([{
-      block,
-      image: new Uint8Array(BLOCK_SIZE_BYTES),
+      block: EVENT_FIRST_BLOCK + ringBlock,
+      image,
       protect: false,
       replacedCrcs: null,
       again: false,
     }]);
     if (failed.size > 0) events.exclude(ringBlock);
-    else events.cleared(ringBlock);
     return failed.size === 0;
   }
 
@@ -431,8 +475,9 @@ export class Writer {
   /** Puts in place what only the journal holds; says what could not be. */
   async #settle(): Promise<ReadonlyMap<number, unknown>> {
     const { committer } = this.#options;
-    let { failed } = await committer.settle();
-    if (failed.size > 0) {
+    const result = await committer.settle();
+    let { failed } = result;
+    if (failed.size > 0 && result.deviceError === undefined) {
       await this.#evade(failed);
       if (committer.pending === null) failed = new Map();
       // No block took it: that says nothing of what they take later.
@@ -447,10 +492,10 @@ export class Writer {
     image: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
     const { committer } = this.#options;
-    const { failed } = await committer.commit([
+    const { failed, deviceError } = await committer.commit([
       { block, image, protect: true, replacedCrcs: null, again: false },
     ]);
-    if (failed.size > 0) await this.#evade(failed);
+    if (deviceError === undefined) await this.#evade(failed);
     await this.#settle();
   }
 
@@ -459,7 +504,7 @@ export class Writer {
     this.#remove([operation]);
     const [failure] = failed;
     if (failure === undefined) operation.resolve(undefined);
-    else operation.reject(deviceError("write", failure[0], failure[1]));
+    else operation.reject(deviceFailure("write", failure[0], failure[1]));
   }
 
   /**
@@ -473,27 +518,27 @@ export class Writer {
   ): Promise<void> {
     const { committer } = this.#options;
     const { block, image } = change;
-    let { failed } = await committer.commit([
+    const result = await committer.commit([
       { block, image, protect: true, replacedCrcs: null, again: false },
     ]);
+    let { failed } = result;
     if (committer.pending?.block === block) {
       ({ failed } = await committer.settle());
       if (failed.size > 0) committer.release();
-    } else {
+    } else if (failed.size > 0 && result.deviceError === undefined) {
       await this.#evade(failed);
-      if (failed.size > 0) this.#readmit();
+      this.#readmit();
     }
     this.#remove([operation]);
     const [failure] = failed;
     if (failure === undefined) operation.resolve(undefined);
-    else operation.reject(deviceError("write", failure[0], failure[1]));
+    else operation.reject(deviceFailure("write", failure[0], failure[1]));
   }
 
   /** Excludes blocks that failed, and frees the journal if one blocks it. */
   async #evade(failed: ReadonlyMap<number, unknown>): Promise<void> {
     const { parameters, events, committer } = this.#options;
-    for (const [block, error] of failed) {
-      this.#lastFailure = { block, error };
+    for (const block of failed.keys()) {
       if (block >= DATA_PRODUCT_FIRST_BLOCK) continue;
       if (block >= EVENT_FIRST_BLOCK) {
         events.exclude(block - EVENT_FIRST_BLOCK);
@@ -520,21 +565,14 @@ export class Writer {
       const to = events.following(from);
       if (to === null) return;
       // Over zeros a torn write can't number what stood there.
-      const isClear = events.replacedCrcs(to) === null ||
-        await this.#clear(to);
+      const isBlank = events.replacedCrcs(to) === null &&
+        !this.#littered.has(to);
+      const isClear = isBlank || await this.#clear(to);
       if (!isClear) continue;
-      const { failed } = await committer.commitAround([{
-        block: EVENT_FIRST_BLOCK + to,
-        image,
-        protect: false,
-        replacedCrcs: null,
-        again: false,
-      }]);
-      if (failed.size === 0) {
-        committer.release();
-        return events.relocated(from, to, image);
-      }
-      events.exclude(to);
+      if (!await this.#write(to, image)) continue;
+      committer.release();
+      this.#littered.add(from);
+      return events.relocated(from, to, image);
     }
   }
 
@@ -576,23 +614,32 @@ export class Writer {
   }
 
   /** Leaves operations in the queue to be planned anew, or gives them up. */
-  #retry(batch: Batch, failed: ReadonlyMap<number, unknown>): void {
-    const [failure] = failed;
+  #retry(
+    batch: Batch,
+    failed: ReadonlyMap<number, unknown>,
+    deviceError: unknown,
+  ): void {
+    const [block, cause] = [...failed][0] ?? [];
+    const reason = deviceFailure("write", block, deviceError ?? cause);
     const given: Operation[] = [];
     for (const { operation } of batch.planned) {
       operation.attempts++;
-      if (operation.attempts < MAXIMUM_ATTEMPTS) continue;
+      const isOver = operation.attempts >= MAXIMUM_ATTEMPTS ||
+        isReadOnlyError(deviceError);
+      if (!isOver) continue;
       given.push(operation);
-      operation.reject(deviceError("write", failure?.[0], failure?.[1]));
+      operation.reject(reason);
     }
     this.#remove(given);
     if (given.length > 0) this.#readmit();
   }
 
-  /** Lets the blocks that were excluded be tried again. */
+  /** After a refusal: lets the blocks that were excluded be tried again. */
   #readmit(): void {
-    this.#options.parameters.readmit();
-    this.#options.events.readmit();
+    const { parameters, events } = this.#options;
+    parameters.readmit();
+    events.readmit();
+    events.skip(this.#triedUpTo);
   }
 
   #finish(batch: Batch, settle: (operation: Operation) => void): void {
@@ -629,12 +676,12 @@ export class Writer {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { deviceError } from "./writer.ts";
+ * import { deviceFailure } from "./writer.ts";
  *
- * assertEquals(deviceError("write", 5, new Error("gone")).block, 5);
+ * assertEquals(deviceFailure("write", 5, new Error("gone")).block, 5);
  * ```
  */
-export function deviceError(
+export function deviceFailure(
   what: "read" | "write" | "flush",
   block: number | undefined,
   cause: unknown,

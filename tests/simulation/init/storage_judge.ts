@@ -149,6 +149,11 @@ export class StorageJudge {
         this.#issued.some((issued) => issued.key === key);
       // A block that the disk would not take may hold what went elsewhere.
       if (isCopy) continue;
+      // A cut while the block was cleared for new ones leaves some that were
+      // given up without their number: they count as not there.
+      const isGivenUp = known === undefined && sequence === null &&
+        this.#issued.some((issued) => issued.key === key);
+      if (isGivenUp) continue;
       if (sequence !== null) {
         check(sequence > last, `record ${sequence} comes after ${last}`);
         last = sequence;
@@ -191,7 +196,10 @@ export class StorageJudge {
         lost[0]?.sequence
       } was acknowledged and is there (${lost.length} of ${owed.length} are not)`,
     );
-    for (const issued of lost) issued.sequence = null;
+    // Whoever is not there, owed or not, may only come back with its block.
+    for (const issued of acknowledged) {
+      if (!isThere.has(issued)) issued.sequence = null;
+    }
     // What was asked for later has the higher number.
     for (const [index, issued] of present.entries()) {
       const before = present[index - 1];
