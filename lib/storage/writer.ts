@@ -139,7 +139,7 @@ export class Writer {
   readonly #queue: Operation[] = [];
   /** The number behind the last record of a batch that failed. */
   #triedUpTo = 0n;
-  /** Blocks of the ring that hold nothing, though the medium may show something. */
+  /** Blocks of the ring whose medium may not show what they hold. */
   readonly #littered = new Set<number>();
   #running = false;
   #closed = false;
@@ -385,8 +385,8 @@ export class Writer {
       committer.release();
     }
     for (const index of started) {
-      if (failed.has(EVENT_FIRST_BLOCK + index)) this.#littered.add(index);
-      else await this.#restore(index);
+      const isFailed = failed.has(EVENT_FIRST_BLOCK + index);
+      if (isFailed || !await this.#restore(index)) this.#littered.add(index);
     }
   }
 
@@ -401,26 +401,24 @@ export class Writer {
     for (const index of blocks) await this.#restore(index);
   }
 
-  /** Writes again what a block of the ring holds; over zeros, as a torn write would mix the two. */
-  async #restore(ringBlock: number): Promise<void> {
+  /**
+   * Writes again what a block of the ring holds, over zeros, as a torn write
+   * would mix it with what is there; says whether the device took it.
+   */
+  async #restore(ringBlock: number): Promise<boolean> {
     const { events } = this.#options;
     const image = events.image(ringBlock);
-    const isCleared = await this.#write(
-      ringBlock,
-      new Uint8Array(BLOCK_SIZE_BYTES),
-    );
-    if (!isCleared) return;
-    if (image === null) return events.cleared(ringBlock);
-    if (!isZero(image)) await this.#write(ringBlock, image);
+    const zeros = new Uint8Array(BLOCK_SIZE_BYTES);
+    if (!await this.#write(ringBlock, zeros)) return false;
+    if (image === null) events.cleared(ringBlock);
+    else if (!isZero(image)) return await this.#write(ringBlock, image);
+    return true;
   }
 
   /** Writes zeros over a block of the ring; says whether the device took them. */
   async #clear(ringBlock: number): Promise<boolean> {
-    const isCleared = await this.#write(
-      ringBlock,
-      new Uint8Array(BLOCK_SIZE_BYTES),
-    );
-    if (!isCleared) return false;
+    const zeros = new Uint8Array(BLOCK_SIZE_BYTES);
+    if (!await this.#write(ringBlock, zeros)) return false;
     this.#littered.delete(ringBlock);
     this.#options.events.cleared(ringBlock);
     return true;
