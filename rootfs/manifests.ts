@@ -123,7 +123,7 @@ export function nomadJob(machine: MachineDescription): string {
   return `# Made by "deno task image --manifests"; nomad job run nomad.hcl
 variable "files" {
   type        = string
-  description = "Where the four files of the image are served, such as https://files.example/spaceos"
+  description = "Where the kernel, the initrd and the disk are served, such as https://files.example/spaceos"
 }
 
 job ${quotedHcl(name)} {

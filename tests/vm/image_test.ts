@@ -4,9 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { readAddition } from "../../rootfs/added_files.ts";
-import { buildImage, type Image, INIT_ENTRY } from "../../rootfs/build.ts";
-import { gptDisk } from "../../rootfs/gpt.ts";
+import { buildImage, type Image } from "../../rootfs/build.ts";
 import { fileDigest } from "../../rootfs/toolchain/cache.ts";
 import { ToolchainError } from "../../rootfs/toolchain/report.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
@@ -209,53 +207,6 @@ Deno.test("a built image boots, and the machine tells how it ended", async () =>
       await machine.cutPower();
       assertEquals(await machine.waitForEnd(), "killed");
     }
-  });
-});
-
-Deno.test("a user's program runs as a service, with its libraries, from a disk with partitions and a kernel as Firecracker loads it", async () => {
-  await withFolder(async (folder) => {
-    await Deno.writeTextFile(
-      `${folder}/camera.json`,
-      JSON.stringify({
-        type: "oneshot",
-        command: ["/usr/bin/camera", "-c", "echo $((6 * 7)) pictures"],
-      }),
-    );
-    // Any program of this machine that needs shared libraries would do.
-    const files = [
-      ...readAddition("/bin/sh:/usr/bin/camera", folder),
-      ...readAddition(
-        "camera.json:/etc/spaceos/services.d/camera.json",
-        folder,
-      ),
-    ];
-    const image = await buildImage({
-      entry: INIT_ENTRY,
-      outFolder: `${folder}/out`,
-      timeSeconds: 0,
-      files,
-      append: ["spaceos.log=debug"],
-      manifests: true,
-    });
-    const { "boot-source": source } = JSON.parse(
-      await Deno.readTextFile(`${folder}/out/firecracker.json`),
-    );
-    await using machine = Machine.boot({
-      image: {
-        ...image,
-        kernelPath: `${folder}/out/${source.kernel_image_path}`,
-      },
-      disk: gptDisk(makeDisk("good")),
-    });
-    await machine.waitForConsole(/camera: 42 pictures/);
-    await machine.waitForConsole(/READY.*\n/);
-    assertMatch(machine.console, /superblock of \/dev\/vda1:/);
-    assertMatch(
-      machine.console,
-      /boot: kernel \d+ ms, runtime \d+ ms, modules of the init \d+ ms/,
-    );
-    assertEquals(machine.console.includes("demo"), false);
-    await machine.cutPower();
   });
 });
 
