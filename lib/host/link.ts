@@ -20,7 +20,8 @@
  *   came next, which then lies behind what the last one left unread. So what is
  *   read after that news may be the next host's: its answers wait for a host
  *   for {@linkcode LEAVE_MS}; then the port is asked, and if nobody is there
- *   they were nobody's.
+ *   they were nobody's. So it is with what a host wrote that came and went
+ *   before any news of it.
  * - The news may also be younger than that question: who has gone is told by
  *   another thread of the kernel than what came. So what began to wait less than
  *   {@linkcode LATE_NEWS_MS} before the news waits on.
@@ -194,6 +195,8 @@ export class HostLink {
   readonly #stallNotes: StallNote[] = [];
   /** The host has hung up, and what it left is not read to its end. */
   #isLeaving = false;
+  /** Something was read without a host that we know of. */
+  #hasReadAlone = false;
   /** Frames leave together, when all that is at hand is done. */
   #isGathering = false;
   #isConnected = false;
@@ -425,6 +428,7 @@ export class HostLink {
 
   /** Hands out the frames that so many bytes of the buffer complete. */
   #take(count: number): void {
+    if (!this.#isConnected) this.#hasReadAlone = true;
     const pendingBytes = this.#framer.pendingBytes;
     const piece = this.#buffer.subarray(0, count);
     if (pendingBytes > 0 && this.#isOfAnother(piece)) this.#framer.reset();
@@ -516,9 +520,11 @@ export class HostLink {
 
   /** All that there was to read is read. */
   #drained(): void {
-    if (!this.#isLeaving) return;
+    if (this.#isLeaving) this.#framer.reset();
+    else if (!this.#hasReadAlone) return;
     this.#isLeaving = false;
-    this.#framer.reset();
+    this.#hasReadAlone = false;
+    clearTimeout(this.#leaveTimer);
     this.#leaveTimer = setTimeout(() => {
       // On a busy machine the news that the next one is there may be on its way.
       this.#isHostAwaited = true;
@@ -539,6 +545,7 @@ export class HostLink {
     clearTimeout(this.#leaveTimer);
     if (isConnected) {
       this.#isLeaving = false;
+      this.#hasReadAlone = false;
       this.#isHostAwaited = false;
       this.#queue.beginBacklog();
     }

@@ -226,8 +226,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a hang-up leaves half a frame behind",
     file: "lib/host/link.ts",
-    from: "    this.#isLeaving = false;\n    this.#framer.reset();",
-    to: "    this.#isLeaving = false;",
+    from: "    if (this.#isLeaving) this.#framer.reset();\n    else if",
+    to: "    if (this.#isLeaving);\n    else if",
   },
   {
     name: "moved events take the place of the newest",
@@ -239,6 +239,30 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "a journal that can't be read is trusted",
     file: "lib/storage/recovery.ts",
     from: "if (!isUsable) usableJournal = null;",
+    to: "",
+  },
+  {
+    name: "the room for an answer is never given back",
+    file: "lib/init/host_session.ts",
+    from: "    this.#keptFrames -= ticket.frames;\n",
+    to: "",
+  },
+  {
+    name: "a refusal is not said",
+    file: "lib/init/host_session.ts",
+    from: "      this.#refuse(frame, FrameErrorCode.HOST_BUSY);\n",
+    to: "",
+  },
+  {
+    name: "answers wait for ever that nobody came for",
+    file: "lib/host/link.ts",
+    from: "    this.#isHostAwaited = false;\n    this.#queue.dropOwed();\n",
+    to: "    this.#isHostAwaited = false;\n",
+  },
+  {
+    name: "answers wait for ever for a host that came and went unseen",
+    file: "lib/host/link.ts",
+    from: "    if (!this.#isConnected) this.#hasReadAlone = true;\n",
     to: "",
   },
 ];

@@ -4,6 +4,7 @@
  * so that they stay what they are when the drawing changes.
  */
 import { defineService } from "../../../lib/supervisor/definition.ts";
+import { FrameType } from "../../../lib/wire/frame.ts";
 import { CommandCode } from "../../../lib/wire/telecommand.ts";
 import { INIT_PARAMETERS } from "../../../lib/init/config.ts";
 import type {
@@ -139,6 +140,38 @@ const LIVES: Readonly<Record<string, InitScenario>> = {
       sends(25, 351, LIST_PRODUCTS),
       at(39, { kind: "host-hangs-up", unfinishedBytes: 121 }),
     ], { endMs: 43, isCalm: true }),
+  ]),
+  "who is refused asks again": life(126_212, [
+    boot([
+      at(5_517, OPEN),
+      at(5_674, { kind: "disk-hangs", forMs: 140_380 }),
+      sends(6_828, 274, SET_INTERVAL),
+      sends(7_401, 1, {
+        kind: "command",
+        command: CommandCode.ENTER_SAFE_MODE,
+        arguments: [],
+      }),
+    ], { endMs: 9_634, isCalm: true }),
+  ], {
+    definitions: [defineService("s0", {
+      command: ["/bin/s0"],
+      type: "oneshot",
+      restart: "never",
+    })],
+  }),
+  "nobody is given what one asked that came and went unseen": life(2_027, [
+    boot([
+      at(92, { kind: "stall", forMs: 1_736 }),
+      at(148, OPEN),
+      at(1_012, { kind: "stall", forMs: 2_951 }),
+      sends(2_266, 1, {
+        kind: "other",
+        type: FrameType.DP,
+        apid: 0,
+        payloadBytes: 112,
+      }),
+      at(2_946, { kind: "host-hangs-up", unfinishedBytes: 43 }),
+    ], { endMs: 6_260 }),
   ]),
   "who asks much and then does not read misses refusals": life(45_195, [
     boot([

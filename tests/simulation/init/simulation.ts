@@ -38,6 +38,13 @@ import { type VirtualRuntime, withVirtualTimers } from "./virtual_runtime.ts";
 /** How long a boot takes at most until its services are asked for. */
 const BOOT_BOUND_MS = 30_000;
 
+/** As many long answers are given at a time, and how long they take at most. */
+const LONG_ANSWERS = 4;
+const LONG_ANSWERS_MS = 2_000;
+
+/** When the host asks once more for what was refused. */
+const SECOND_TRY_MS = 10_000;
+
 /** How long after its end was asked for a machine is given, in milliseconds. */
 const END_LIMIT_MS = 600_000;
 
@@ -227,6 +234,11 @@ class Simulation {
       await this.#run(this.#agenda.nowMs + BOOT_BOUND_MS);
     }
     this.#commandSoon(CommandCode.LEAVE_SAFE_MODE);
+    this.#agenda.at(this.#agenda.nowMs + SECOND_TRY_MS, () => {
+      // There was no room for the answer: a disk that hung owed too many.
+      if (machine.state?.safeMode !== true) return;
+      this.#host.command(CommandCode.LEAVE_SAFE_MODE, new Uint8Array());
+    });
     machine.signal("SIGHUP");
     this.#agenda.at(this.#agenda.nowMs + 2, () => {
       // Who was isolated runs again when the host says so.
@@ -245,9 +257,22 @@ class Simulation {
       "a calm machine is READY",
     );
     services.checkEverybodyIsUp();
+    const checkAnswers = (): void =>
+      check(
+        this.#host.isAnswered,
+        `every command has its answer, except ${this.#host.outstanding}`,
+      );
+    checkAnswers();
+    // Room that was kept for an answer and not given back would be missed now.
+    const { refusals } = this.#host;
+    for (let time = 0; time < LONG_ANSWERS; time++) {
+      this.#host.command(CommandCode.DP_LIST, new Uint8Array());
+    }
+    await this.#run(this.#agenda.nowMs + LONG_ANSWERS_MS);
+    checkAnswers();
     check(
-      this.#host.isAnswered,
-      `every command has its answer, except ${this.#host.outstanding}`,
+      this.#host.refusals === refusals,
+      "a calm machine has room for as many answers as it ever has",
     );
   }
 

@@ -70,6 +70,9 @@ interface Expected {
   mayBeMissed: boolean;
 }
 
+/** A host that comes so long after the last one has gone is another's heir in nothing. */
+const LEAVE_LIMIT_MS = 1_000;
+
 /** How many ERROR frames a host may be owed that does not read, and miss none. */
 const UNREAD_ERRORS = LANE_CAPACITY_FRAMES.error / 2;
 
@@ -88,6 +91,8 @@ export class VirtualHost implements LinkPort {
   #isRoomWatched = true;
   #isReading = false;
   #isHangupUnheard = false;
+  #hangUps = 0;
+  #isReportDue = false;
   #readsAgainMs = 0;
   #sequence = 0;
   readonly #expected = new Map<string, Expected[]>();
@@ -101,6 +106,8 @@ export class VirtualHost implements LinkPort {
   framesIn = 0;
   /** Answers that came. */
   answersIn = 0;
+  /** Requests that were refused because too many answers were owed. */
+  refusals = 0;
 
   /**
    * A host that is away.
@@ -169,8 +176,9 @@ export class VirtualHost implements LinkPort {
   read(buffer: Uint8Array): number | null {
     const [first] = this.#toGuest;
     if (first === undefined) {
-      if (!this.#isOpen) this.#isHangupUnheard = false;
-      return this.#isOpen ? null : 0;
+      if (this.#isOpen) return null;
+      if (this.#isHangupUnheard) this.#leaveBehind();
+      return 0;
     }
     // A read may end anywhere, also in the middle of a frame.
     let room = this.#random.chance(0.3)
@@ -218,10 +226,14 @@ export class VirtualHost implements LinkPort {
     if (this.#isRoomWatched) this.#report();
   }
 
+  /** However much happens until it is heard, it is one report, as of epoll's edges. */
   #report(): void {
     const listener = this.#listener;
+    if (this.#isReportDue || listener === null) return;
+    this.#isReportDue = true;
     this.#agenda.at(this.#agenda.nowMs, () => {
-      if (listener !== this.#listener || listener === null) return;
+      this.#isReportDue = false;
+      if (listener !== this.#listener) return;
       listener({
         readable: this.#toGuest.length > 0 || !this.#isOpen,
         writable: this.#isOpen && this.#toHostBytes < PORT_CAPACITY_BYTES,
@@ -237,6 +249,7 @@ export class VirtualHost implements LinkPort {
   /** The machine starts anew: nothing of its earlier life comes any more. */
   forget(): void {
     this.#listener = null;
+    this.#isReportDue = false;
     this.#toGuest = [];
     this.#toHost = [];
     this.#toHostBytes = 0;
@@ -279,6 +292,7 @@ export class VirtualHost implements LinkPort {
       this.#send(new Uint8Array(unfinishedBytes).fill(1));
     }
     this.#isOpen = false;
+    this.#hangUps++;
     this.#isHangupUnheard = this.#listener !== null;
     // What was asked need not be answered to whoever comes next; what the init
     // had not read by then may be.
@@ -291,6 +305,18 @@ export class VirtualHost implements LinkPort {
     this.#toHostBytes = 0;
     this.#framer.reset();
     this.#report();
+  }
+
+  /** The other end has read that this one is closed: whoever comes much later is given nothing of what was asked. */
+  #leaveBehind(): void {
+    this.#isHangupUnheard = false;
+    const hangUps = this.#hangUps;
+    this.#agenda.at(this.#agenda.nowMs + LEAVE_LIMIT_MS, () => {
+      // If the machine stood still, so did its clock: it looks once more.
+      this.#agenda.at(this.#agenda.nowMs + 1, () => {
+        if (!this.#isOpen && hangUps === this.#hangUps) this.#stale.clear();
+      });
+    });
   }
 
   /** The host reads nothing before a time. */
@@ -458,6 +484,7 @@ export class VirtualHost implements LinkPort {
         );
         if (code === FrameErrorCode.HOST_BUSY) {
           const kind = offendingType === FrameType.TC ? "TM" : "PRM";
+          this.refusals++;
           return addTo(this.#busy, kind, 1);
         }
         return this.#take(`ERROR ${code} ${offendingType} ${offendingApid}`);

@@ -119,6 +119,19 @@ Deno.test("VirtualHost takes as many refusals of what an earlier host asked as t
   assertEquals(bench.host.isAnswered, false);
 });
 
+Deno.test("VirtualHost takes nothing of what an earlier host asked when it comes much later", () => {
+  for (const [awayMs, isHeir] of [[100, true], [2_000, false]] as const) {
+    const bench = new Bench();
+    bench.ask();
+    bench.host.hangUp(0);
+    bench.pass(awayMs);
+    bench.host.open();
+    bench.pass(10);
+    if (isHeir) bench.answer();
+    else assertThrows(() => bench.answer(), Violation, "nobody asked");
+  }
+});
+
 Deno.test("VirtualHost misses ERROR frames only of what it was owed while it did not read", () => {
   const bench = new Bench();
   bench.sendGarbage(20);

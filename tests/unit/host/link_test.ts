@@ -329,6 +329,34 @@ Deno.test("HostLink forgets what a host left that came and went before the news 
   assertEquals(frames, [question]);
 });
 
+Deno.test("HostLink keeps no answer for a host that came, asked and went before any news of it", async () => {
+  const { port, link, forgotten } = fakeLink((link, bytes) =>
+    void link.send(bytes, "answer")
+  );
+  port.pieces.push(new Uint8Array());
+  port.poll(true);
+  await asked(port);
+  port.poll(true);
+  await forgotten;
+
+  const { answer } = LANE_CAPACITY_FRAMES;
+  for (let host = 1; host <= 2; host++) {
+    port.pieces.push(question, new Uint8Array());
+    port.poll(true);
+    assertEquals(link.room("answer"), answer - 1);
+    await asked(port);
+    port.poll(true);
+    assertEquals(link.room("answer"), answer);
+  }
+  // One that is still there when the news comes has its answer.
+  port.pieces.push(question, new Uint8Array());
+  port.poll(true);
+  await asked(port);
+  port.poll();
+  assertEquals(concat(port.written), question);
+  link.close();
+});
+
 Deno.test("HostLink reads a bounded piece at a time, and asks for the rest", () => {
   let frames = 0;
   const { port } = fakeLink(() => void frames++);
