@@ -28,13 +28,16 @@ export interface BootPlan {
   readonly rows: readonly BootRow[];
   /** Where the axis ends, seconds. */
   readonly end: number;
-  /** When the first phase of the init began, seconds: the kernel's share. */
+  /** When the kernel was done, seconds; where the VM does not say, when the first phase began. */
   readonly kernel: number;
   /** When the last part of the boot ended, seconds; null while some still runs. */
   readonly total: number | null;
 }
 
 const SERVICE_PREFIX = "service ";
+
+/** The phase that is the kernel's. */
+const KERNEL = "kernel";
 
 /** Times beyond this are no boot, but nonsense of the VM: ten days. */
 const LIMIT_SECONDS = 864_000;
@@ -70,20 +73,19 @@ export function planBoot(phases: readonly PhaseEntry[]): BootPlan {
       outcome: phase.outcome,
     };
   }).sort((left, right) => left.start - right.start);
-  const first = kernel === Infinity ? 0 : kernel;
+  const total = phases.some(isRunning) ? null : end;
+  const own = rows.find(({ name, isService }) => name === KERNEL && !isService);
+  if (own !== undefined || phases.length === 0) {
+    return { rows, end, kernel: own?.duration ?? 0, total };
+  }
   const boot: BootRow = {
-    name: "kernel",
+    name: KERNEL,
     isService: false,
     start: 0,
-    duration: first,
+    duration: kernel,
     outcome: PhaseOutcome.DONE,
   };
-  return {
-    rows: phases.length === 0 ? [] : [boot, ...rows],
-    end,
-    kernel: first,
-    total: phases.some(isRunning) ? null : end,
-  };
+  return { rows: [boot, ...rows], end, kernel, total };
 }
 
 /** Round times for an axis: at most so many, from 0 to the end. */

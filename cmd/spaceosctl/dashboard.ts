@@ -89,7 +89,7 @@ the VMs.`,
       const name = addr.hostname.includes(":")
         ? `[${addr.hostname}]`
         : addr.hostname;
-      output.line(`dashboard at http://${name}:${addr.port}/; Ctrl-C ends it`);
+      output.line(`dashboard at http://${name}:${addr.port}/ (Ctrl-C ends it)`);
       await signalled();
       clearInterval(timer);
     } finally {

@@ -6,12 +6,19 @@
  */
 
 import type { BoundedStream } from "../../lib/host/bounded_stream.ts";
+import type { HostClient } from "../../lib/host/client.ts";
+import { HostClientError } from "../../lib/host/client_error.ts";
 import { type LogMessage, LogStream } from "../../lib/wire/log.ts";
+import { CommandStatus } from "../../lib/wire/telecommand.ts";
+import { quote } from "../command_line/options.ts";
 import { printable, textOf } from "../command_line/output.ts";
 import type { VmCommand, VmContext } from "./command.ts";
-import { ExitCode } from "./exit_code.ts";
+import { CtlError, ExitCode } from "./exit_code.ts";
 import { timeoutMsOf } from "./run_vm.ts";
 import { harmless, streamName } from "./text.ts";
+
+/** Under this name the init itself writes. */
+const INIT_NAME = "spaceos-init";
 
 /** The subcommand `logs`. */
 export const logs: VmCommand = {
@@ -28,15 +35,25 @@ exit code ${ExitCode.FAILED}.`,
   isFollowing: (args) => args.has("follow"),
   run: async (context) => {
     const { client, args } = context;
+    const [name] = args.operands;
     const stream = client.logs();
-    await client.followLog(true, args.operands[0]);
+    await client.followLog(true, name);
     if (!args.has("follow")) {
+      let lines = 0;
       for await (const message of untilQuiet(context, stream)) {
         tellLine(context, message);
+        lines++;
       }
       await client.followLog(false);
       warnOfLoss(context, stream.droppedCount, 0);
-      return ExitCode.OK;
+      if (lines > 0 || await mayWrite(client, name)) return ExitCode.OK;
+      throw new CtlError(
+        ExitCode.NOT_FOUND,
+        `there is no service ${quote(name ?? "")}, and no line of one`,
+      );
+    }
+    if (!await mayWrite(client, name)) {
+      context.warn(`there is no service ${quote(name ?? "")} yet`);
     }
     let warned = 0;
     for await (const message of stream) {
@@ -46,6 +63,22 @@ exit code ${ExitCode.FAILED}.`,
     throw client.ended;
   },
 };
+
+/** Whether there is somebody of that name who writes lines. */
+async function mayWrite(
+  client: HostClient,
+  name: string | undefined,
+): Promise<boolean> {
+  if (name === undefined || name === INIT_NAME) return true;
+  try {
+    return (await client.services()).some((service) => service.name === name);
+  } catch (error) {
+    const isEarly = error instanceof HostClientError &&
+      error.status === CommandStatus.EBUSY;
+    if (isEarly) return true;
+    throw error;
+  }
+}
 
 /**
  * The lines that are there. The VM sends them as the link takes them, so they

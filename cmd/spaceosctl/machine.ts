@@ -113,11 +113,12 @@ function missionTime(text: string): { seconds: bigint; nanoseconds: number } {
   const [, whole, fraction = ""] = /^(\d{1,20})(?:\.(\d{1,9}))?$/.exec(text) ??
     [];
   const seconds = whole === undefined ? -1n : BigInt(whole);
-  if (seconds < 0n || seconds >= 2n ** 64n) {
+  // The records of a VM have 32 bits for it.
+  if (seconds < 0n || seconds >= 2n ** 32n) {
     throw usageError(
       `time set is followed by ${
         quote(text)
-      }, expected "now" or seconds such as 1800000000.5`,
+      }, expected "now" or seconds such as 1800000000.5, below 4294967296`,
     );
   }
   return { seconds, nanoseconds: Number(fraction.padEnd(9, "0")) };

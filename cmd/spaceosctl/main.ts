@@ -7,7 +7,11 @@
  */
 
 import { CommandError, usageError } from "../command_line/error.ts";
-import { type OptionTable, parseArguments } from "../command_line/options.ts";
+import {
+  type OptionTable,
+  parseArguments,
+  quote,
+} from "../command_line/options.ts";
 import { Output, printable } from "../command_line/output.ts";
 import {
   findCommand,
@@ -24,6 +28,11 @@ import { findTargets, TARGET_OPTIONS } from "./targets.ts";
 async function run(args: readonly string[], output: Output): Promise<number> {
   const [leading, words] = splitLeading(args);
   const [first = ""] = words;
+  if (words.length === 0 && leading.length > 0) {
+    // An option without its value is the greater mistake.
+    parseArguments(leading, LEADING_OPTIONS);
+    throw usageError("a command is missing");
+  }
   if (["", "--help", "-h", "help"].includes(first)) {
     const text = generalHelp(COMMANDS);
     if (first !== "") output.line(text);
@@ -34,6 +43,7 @@ async function run(args: readonly string[], output: Output): Promise<number> {
     output.line(`spaceosctl ${VERSION}`);
     return ExitCode.OK;
   }
+  if (first.startsWith("-")) throw usageError(`unknown option ${quote(first)}`);
   const found = findCommand(COMMANDS, words);
   if (found === undefined) {
     output.line(groupHelp(COMMANDS, words, commandHelp));
@@ -62,18 +72,20 @@ async function run(args: readonly string[], output: Output): Promise<number> {
   return await command.run({ targets, args: parsed, output });
 }
 
+/** The options that may stand before the command. */
+const LEADING_OPTIONS: OptionTable = {
+  ...TARGET_OPTIONS,
+  json: { help: "", letter: "j" },
+};
+
 /** Options that stand before the command, and the rest. */
 function splitLeading(
   args: readonly string[],
 ): readonly [readonly string[], readonly string[]] {
-  const table: OptionTable = {
-    ...TARGET_OPTIONS,
-    json: { help: "", letter: "j" },
-  };
   let at = 0;
   for (; at < args.length; at++) {
     const arg = args[at] ?? "";
-    const found = Object.entries(table).find(([name, { letter }]) =>
+    const found = Object.entries(LEADING_OPTIONS).find(([name, { letter }]) =>
       arg === `--${name}` || arg.startsWith(`--${name}=`) ||
       arg.startsWith(`-${letter}`) && !arg.startsWith("--")
     );

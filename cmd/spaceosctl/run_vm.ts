@@ -10,8 +10,10 @@
  * @module
  */
 
+import type { HostClient } from "../../lib/host/client.ts";
 import { connectHost } from "../../lib/host/connect_host.ts";
 import { HostClientError } from "../../lib/host/client_error.ts";
+import type { HostChannelCounters } from "../../lib/host/host_channel.ts";
 import { WireError } from "../../lib/wire/error.ts";
 import { CommandError } from "../command_line/error.ts";
 import type { Arguments } from "../command_line/options.ts";
@@ -91,8 +93,9 @@ async function runOnVm(
   printer: Printer,
   timeoutMs: number,
 ): Promise<ExitCode> {
+  let client: HostClient | null = null;
   try {
-    await using client = await connectHost({
+    client = await connectHost({
       path: target.path,
       timeoutMs,
       // A log may come faster than a terminal takes it.
@@ -110,19 +113,35 @@ async function runOnVm(
       warn: (text) => printer.warn(text),
     });
   } catch (error) {
-    const failure = failureOf(error, target);
+    const failure = failureOf(error, target, client?.counters ?? null);
     if (failure === undefined) throw error;
     printer.fail(failure);
     return failure.exitCode;
+  } finally {
+    await client?.close();
   }
 }
 
 /** What an error means, if it is one that a user can do something about. */
-function failureOf(error: unknown, target: Target): Failure | undefined {
+function failureOf(
+  error: unknown,
+  { path }: Target,
+  counters: HostChannelCounters | null,
+): Failure | undefined {
   if (error instanceof HostClientError) {
     const { kind, message } = error;
-    const advice = kind === "timeout"
-      ? `; the VM may still boot or hang, or another program holds ${target.path}`
+    const hasEnded = kind === "timeout" || kind === "closed";
+    if (hasEnded && counters?.framesIn === 0 && counters.skippedBytes > 0) {
+      return {
+        kind: "malformed",
+        message:
+          `${path}: what came is no frame of a VM (${counters.skippedBytes} bytes); expected the socket of a running VM`,
+        exitCode: ExitCode.BAD,
+      };
+    }
+    // Who was met and says nothing, unlike one that could not be reached.
+    const advice = kind === "timeout" && counters !== null
+      ? `; the VM may still boot or hang, or another program holds ${path}`
       : "";
     return { kind, message: message + advice, exitCode: exitCodeOf(error) };
   }

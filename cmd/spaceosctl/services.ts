@@ -5,7 +5,10 @@
  */
 
 import type { HostClient } from "../../lib/host/client.ts";
-import type { ServiceEntry } from "../../lib/wire/service_list.ts";
+import {
+  type ServiceEntry,
+  ServiceStateCode,
+} from "../../lib/wire/service_list.ts";
 import {
   ExitKind,
   type ServiceStatusRecord,
@@ -28,7 +31,7 @@ with NAME: the same of one and "nextAttemptMs", "instance", "exit": null or
   details:
     `STATE is pending, starting, running, backoff or failed. SINCE is the time since the
 kernel's start at which the service came into its state. FLAGS: wanted,
-isolated, outdated, critical, stopping.`,
+isolated, outdated, critical, stopping. Exits with ${ExitCode.ATTENTION} where one has failed.`,
   run: async (context) => {
     const [name] = context.args.operands;
     return name === undefined
@@ -56,7 +59,7 @@ async function listServices(
     paint(stateColour(entries[index]?.state ?? 0), line)
   );
   tell(entries.map(entryJson), [paint("faint", head), ...coloured]);
-  return ExitCode.OK;
+  return entries.some(hasFailed) ? ExitCode.ATTENTION : ExitCode.OK;
 }
 
 async function showService(
@@ -106,8 +109,11 @@ async function showService(
       line.startsWith("state ") ? paint(colour, line) : line
     ),
   );
-  return ExitCode.OK;
+  return hasFailed(record) ? ExitCode.ATTENTION : ExitCode.OK;
 }
+
+const hasFailed = ({ state }: Pick<ServiceEntry, "state">): boolean =>
+  state === ServiceStateCode.FAILED;
 
 /** What SERVICE_LIST and SERVICE_STATUS have in common, for `--json`. */
 export function entryJson(entry: Omit<ServiceEntry, "nameLength">): object {

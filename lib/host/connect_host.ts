@@ -96,7 +96,7 @@ export async function connectHost(
       if (performance.now() > deadlineMs) {
         throw new HostClientError(
           "timeout",
-          `${path}: other programs wait for this VM already`,
+          `${path}: other programs wait for this VM already, or it hangs`,
           { cause },
         );
       }
@@ -111,8 +111,20 @@ function unreachableText(path: string, cause: unknown): string {
     return `${path} is not there; expected the socket of a running VM`;
   }
   if (cause instanceof Deno.errors.ConnectionRefused) {
+    if (!isSocket(path)) {
+      return `${path} is no socket; expected the socket of a running VM`;
+    }
     return `${path}: nobody serves this socket; expected a running VM`;
   }
   const text = cause instanceof Error ? cause.message : String(cause);
   return `${path} can't be connected to: ${text}`;
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return Deno.statSync(path).isSocket === true;
+  } catch {
+    // It may not be looked at, or has gone: what connecting said is all there is.
+    return true;
+  }
 }

@@ -6,7 +6,11 @@
  * says, and must not grow. SPACEOS_CHAOS_SEED repeats a run.
  */
 import { assert, assertEquals } from "@std/assert";
-import { FrameType } from "../../lib/wire/frame.ts";
+import {
+  decodeFrameFault,
+  FrameErrorCode,
+} from "../../lib/wire/error_frame.ts";
+import { type Frame, FrameType } from "../../lib/wire/frame.ts";
 import { decodeHealth, type Health } from "../../lib/wire/health.ts";
 import {
   decodeParameterResponse,
@@ -19,9 +23,13 @@ import {
   ServiceStateCode,
 } from "../../lib/wire/service_list.ts";
 import { encodeListRequest } from "../../lib/wire/result_list.ts";
-import { CommandCode } from "../../lib/wire/telecommand.ts";
+import {
+  CommandCode,
+  decodeAnswer,
+  encodeTelecommand,
+} from "../../lib/wire/telecommand.ts";
 import { makeDisk } from "../fixtures/make_disk.ts";
-import { Host } from "./host.ts";
+import { frameOf, Host } from "./host.ts";
 import { type IpcConnection, Machine } from "./machine.ts";
 import { overlaid, programFile, serviceFile, textFile } from "./overlay.ts";
 
@@ -48,6 +56,9 @@ const LEAST_WRITES = 20;
 
 /** How much longer than it should last it may take. */
 const PATIENCE_MS = 300_000;
+
+/** So many of the last acts are told when one fails. */
+const TRAIL_LENGTH = 20;
 
 /** How much less memory there may be after all, in KiB. */
 const GROWTH_LIMIT_KIB = 48 * 1024;
@@ -131,18 +142,17 @@ class Writer {
     this.#possible.set(parameterId, new Set([...before, value]));
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setUint32(0, value);
-    await host.send(
+    const answer = await ask(
+      host,
       FrameType.PRM_SET,
       encodeParameterSet({ parameterId, value: bytes }),
+      ({ type, payload }) =>
+        type === FrameType.PRM_RSP &&
+        decodeParameterResponse(payload).parameterId === parameterId,
     );
-    const answer = decodeParameterResponse(
-      await host.receive(
-        FrameType.PRM_RSP,
-        (payload) =>
-          decodeParameterResponse(payload).parameterId === parameterId,
-      ),
-    );
-    if (answer.status === ParameterStatus.OK) {
+    const isTaken = answer !== null &&
+      decodeParameterResponse(answer.payload).status === ParameterStatus.OK;
+    if (isTaken) {
       this.acknowledged++;
       this.#possible.set(parameterId, new Set([value]));
     } else this.refused++;
@@ -168,6 +178,35 @@ class Writer {
       );
     }
   }
+}
+
+/**
+ * Asks for something, and waits for the answer.
+ *
+ * @returns its first frame; null where the machine was too busy with what
+ * others, or nonsense, had asked of its disk
+ */
+async function ask(
+  host: Host,
+  type: FrameType,
+  payload: Uint8Array,
+  isAnswer: (frame: Frame) => boolean,
+): Promise<Frame | null> {
+  await host.send(type, payload);
+  const isBusy = (frame: Frame): boolean => {
+    if (frame.type !== FrameType.ERROR) return false;
+    const fault = decodeFrameFault(frame.payload);
+    return fault.code === FrameErrorCode.HOST_BUSY &&
+      fault.offendingType === type &&
+      fault.offendingPayloadLength === payload.length;
+  };
+  const met = frameOf(
+    await host.ipc.receive((bytes) => {
+      const frame = frameOf(bytes);
+      return isAnswer(frame) || isBusy(frame);
+    }),
+  );
+  return met.type === FrameType.ERROR ? null : met;
 }
 
 /** What a host sends that makes no sense. */
@@ -235,6 +274,7 @@ Deno.test("a machine in chaos keeps its word, its services and its size", async 
         extraArguments: drive(`blkdebug:${folder}/rules:${diskPath}`),
       });
       let sequence = 1;
+      const trail: string[] = [];
       const meet = async (): Promise<Host> =>
         new Host(await machine.connectIpc(), sequence += 1000);
       let host = await meet();
@@ -255,13 +295,18 @@ Deno.test("a machine in chaos keeps its word, its services and its size", async 
           }`,
         );
         if (random() < 0.1) {
-          await leave(host.ipc, random);
+          await followed(trail, "leave", () => leave(host.ipc, random));
           host = await meet();
           // Whoever is there first with a frame is understood, whatever was left.
-          await host.done(CommandCode.PING);
+          await followed(trail, "come", () => host.done(CommandCode.PING));
           visits++;
         } else {
-          await act(host, random, writer);
+          const what = random();
+          await followed(
+            trail,
+            what.toFixed(3),
+            () => act(host, what, random, writer),
+          );
         }
       }
       await host.command(
@@ -326,10 +371,10 @@ Deno.test("a machine in chaos keeps its word, its services and its size", async 
 /** Does one thing that a host may do, sensible or not; each question has its answer. */
 async function act(
   host: Host,
+  what: number,
   random: () => number,
   writer: Writer,
 ): Promise<void> {
-  const what = random();
   if (what < 0.6) {
     await writer.set(host, 1 + Math.floor(random() * PARAMETER_COUNT));
   } else if (what < 0.75) {
@@ -342,7 +387,38 @@ async function act(
     );
   } else {
     await host.command(CommandCode.SERVICE_LIST, encodeListRequest(0));
-    await host.command(CommandCode.FDIR_CHECK);
+    const { FDIR_CHECK } = CommandCode;
+    const sequence = Math.floor(random() * 1000) + 0xF000;
+    const question = {
+      command: FDIR_CHECK,
+      sequence,
+      arguments: new Uint8Array(),
+    };
+    await ask(
+      host,
+      FrameType.TC,
+      encodeTelecommand(question),
+      ({ type, payload }) => {
+        if (type !== FrameType.TM) return false;
+        const answer = decodeAnswer(payload);
+        return answer.sequence === sequence && answer.command === FDIR_CHECK;
+      },
+    );
+  }
+}
+
+/** Does something, and tells what led to it when it fails. */
+async function followed(
+  trail: string[],
+  what: string,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  trail.push(`${(performance.now() / 1000).toFixed(1)} ${what}`);
+  trail.splice(0, trail.length - TRAIL_LENGTH);
+  try {
+    await act();
+  } catch (cause) {
+    throw new Error(`after ${trail.join(", ")}`, { cause });
   }
 }
 

@@ -36,6 +36,13 @@ Deno.test("planBoot puts the kernel first, then all in the order in which they b
   ]);
   assertEquals([running.total, running.rows.at(-1)?.duration], [null, 1]);
   assertEquals(planBoot([]).rows, []);
+  // The VM's own word for it.
+  const own = planBoot([fakePhase("kernel", 0, 800), ...PHASES]);
+  assertEquals(own.kernel, 0.8);
+  assertEquals(own.rows.map(({ name }) => name).slice(0, 2), [
+    "kernel",
+    "mounts",
+  ]);
 });
 
 Deno.test("planBoot survives times that make no sense", () => {

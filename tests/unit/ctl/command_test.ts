@@ -107,6 +107,13 @@ Deno.test("spaceosctl services lists all services, and tells all of one", async 
       statusText: "",
       waitsFor: [],
     });
+    const [, gps] = vm.services;
+    if (gps !== undefined) {
+      vm.services[1] = { ...gps, state: ServiceStateCode.FAILED };
+    }
+    assertEquals((await runCtl(["services", ...socket])).code, 1);
+    assertEquals((await runCtl(["services", "gps", ...socket])).code, 1);
+    assertEquals((await runCtl(["services", "web", ...socket])).code, 0);
     const none = await runCtl(["services", "nobody", ...socket]);
     assertEquals(none.code, 4);
     assertStringIncludes(none.stderr, "ENOENT, there is no such thing");
@@ -172,6 +179,12 @@ Deno.test("spaceosctl logs prints what is there, of all or of one, and follows",
     }));
     const many = await runCtl(["logs", ...socket]);
     assertEquals(many.stdout.split("\n").length, 5001);
+
+    const none = await runCtl(["logs", "nobody", ...socket]);
+    assertEquals(none.code, 4);
+    assertStringIncludes(none.stderr, 'no service "nobody"');
+    const quiet = await runCtl(["logs", "gps", ...socket]);
+    assertEquals([quiet.code, quiet.stdout], [0, ""]);
 
     const follow = new Running(["logs", "-f", ...socket]);
     const text = await follow.until((text) => text.includes("line 4999\n"));
@@ -604,6 +617,13 @@ Deno.test("spaceosctl ends with a code for each way in which a VM can fail", asy
     vm.overrides.clear();
     vm.onConnected = (peer) => peer.sendBytes(garbage);
     assertEquals((await runCtl(["services", ...socket])).code, 0);
+    // Somebody else's socket: there is no frame in what comes.
+    vm.onConnected = (peer) =>
+      peer.sendBytes(utf8("220 mail.example ESMTP\r\n"));
+    vm.onFrame = () => true;
+    const foreign = await runCtl(["services", "-S", vm.path, "-t", "1"]);
+    assertEquals(foreign.code, 2);
+    assertStringIncludes(foreign.stderr, "no frame of a VM (24 bytes)");
   });
 });
 
@@ -703,6 +723,10 @@ Deno.test("spaceosctl says what is wrong with a command line", async () => {
     [["send", "--type", "XY"], "--type is"],
     [["completion", "tcsh"], "expected one of: bash, zsh, fish"],
     [["--socket", "/x", "switch", "example"], "options of its own"],
+    [["--socket"], "--socket needs a value: PATH"],
+    [["--socket", "/x"], "a command is missing"],
+    [["--nothing", "status"], 'unknown option "--nothing"'],
+    [["time", "set", "4294967296"], "below 4294967296"],
   ];
   for (const [words, text] of cases) {
     const run = await runCtl(words);

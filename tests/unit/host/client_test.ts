@@ -279,6 +279,16 @@ Deno.test("HostClient says that a socket is not there, or that nobody serves it"
     await assertFails(
       connectHost({ path: `${folder}/file.sock` }),
       "unreachable",
+      "is no socket",
+    );
+    // What QEMU leaves when it is killed.
+    const left = `${folder}/left.sock`;
+    const listener = Deno.listen({ transport: "unix", path: left });
+    await Deno.link(left, `${left}.kept`);
+    listener.close();
+    await assertFails(
+      connectHost({ path: `${left}.kept` }),
+      "unreachable",
       "nobody serves",
     );
     await vm.close();
