@@ -43,10 +43,10 @@ SYNOPSIS
   deno task bench [OPTION...] [NAME...]
 
 DESCRIPTION
-  Runs all benches, which takes about twenty minutes on two cores, or those that
-  are named: NAME is a bench, or a part of the names of several. Contenders take
-  turns in one run, and what counts is the ratio of their medians. Peers that
-  this machine lacks come from Debian: busybox and finit for boots; s6, runit,
+  Runs all benches, which takes about a quarter of an hour on two cores, or those
+  that are named: NAME is a bench, or a part of the names of several. Contenders
+  take turns in one run, and what counts is the ratio of their medians. Peers
+  that this machine lacks come from Debian: busybox and finit for boots; s6, runit,
   finit, tini, dumb-init and catatonit for supervision; gcc for the peers in C.
   SQLite is Deno's own.
 
@@ -232,7 +232,7 @@ async function main(args: readonly string[]): Promise<number> {
     }
     for (const name of found) chosen.add(name);
   }
-  // Twenty minutes later would be too late to say that it can't be written.
+  // A quarter of an hour later would be too late to say that it can't be written.
   if (options.json !== undefined) {
     try {
       Deno.openSync(options.json, { create: true, write: true }).close();

@@ -16,6 +16,7 @@ import {
   INIT_ENTRY,
   sourceTimeSeconds,
 } from "../../rootfs/build.ts";
+import { REPOSITORY } from "../../rootfs/toolchain/environment.ts";
 import { DISK_FACTS, type DiskKind, makeDisk } from "../fixtures/make_disk.ts";
 import { eventCode, eventRecords } from "./event_ring.ts";
 import { type IpcConnection, Machine } from "./machine.ts";
@@ -39,6 +40,33 @@ function telecommand(
   view.setUint16(0x0a, sequence);
   frame.set(argumentBytes, 0x0c);
   return frame;
+}
+
+/** The console as the README shows it. */
+function readmeExcerpt(): string {
+  const readme = Deno.readTextFileSync(`${REPOSITORY}/README.md`);
+  const [, excerpt = ""] = /^```\n(\[ [\s\S]*?)^```$/m.exec(readme) ?? [];
+  assertMatch(excerpt, /READY after/);
+  return excerpt;
+}
+
+/** The lines of a console without what differs from boot to boot: times and numbers. */
+const linesOf = (text: string): string[] =>
+  text.trimEnd().split(/\r?\n/).map((line) =>
+    line.replace(/^\[ *[\d.]+\] /, "")
+      .replaceAll(/0x[0-9A-F]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "N")
+      .replaceAll(/\d+(\.\d+)?/g, "N")
+  );
+
+/** The lines of an excerpt that a console does not have, in this order. */
+function missingLines(excerpt: string, console: string): string[] {
+  const lines = linesOf(console);
+  let from = 0;
+  return linesOf(excerpt).filter((line) => {
+    const at = lines.indexOf(line, from);
+    if (at !== -1) from = at + 1;
+    return at === -1;
+  });
 }
 
 /** All of a frame's bytes as text. */
@@ -75,6 +103,7 @@ Deno.test("the image boots, shows the superblock, greets the host, keeps the boo
   await machine.waitForConsole(/READY.*\n/);
 
   const { console } = machine;
+  assertEquals(missingLines(readmeExcerpt(), console), []);
   assertMatch(console, /magic\s+0x53504F53/);
   assertMatch(console, /format_version\s+1\b/);
   assertMatch(console, new RegExp(`tenant_id\\s+${DISK_FACTS.tenantId}\\b`));
