@@ -1,7 +1,8 @@
 /**
  * Makes executables of this project's programs with `deno compile`. It imports
- * only rootfs/toolchain.
+ * code_cache.ts and rootfs/toolchain.
  */
+import { CODE_CACHE_V8_FLAG, makeCodeCache } from "./code_cache.ts";
 import { type Compiler, prepareCompiler } from "./toolchain/denort.ts";
 import {
   currentEnvironment,
@@ -33,6 +34,7 @@ export const INIT_V8_FLAGS: readonly string[] = [
   "--invocation-count-for-maglev-osr=2500",
   "--invocation-count-for-turbofan=75000",
   "--invocation-count-for-osr=12500",
+  "--no-enable-lazy-source-positions",
 ];
 
 /**
@@ -142,7 +144,7 @@ export async function compileProgram(
       }
     };
     await withProgress(label, async () => {
-      let entry = program.entry;
+      let { entry, v8Flags, include = [] } = program;
       let configArguments = environment.configArguments;
       if (program.bundled) {
         entry = `${workshop}/main.js`;
@@ -159,6 +161,12 @@ export async function compileProgram(
         // The executable keeps the time of each module.
         await Deno.utime(entry, 0, 0);
         configArguments = ["--no-config"];
+        const cached = await makeCodeCache(entry, workshop, v8Flags, deno);
+        if (cached !== null) {
+          entry = cached.entry;
+          include = [...include, ...cached.include];
+          v8Flags = [...v8Flags, CODE_CACHE_V8_FLAG];
+        }
       }
       await deno("compile", [
         // A compiled program would otherwise keep a cache of code under a
@@ -166,10 +174,8 @@ export async function compileProgram(
         "--no-code-cache",
         ...configArguments,
         ...program.permissions,
-        ...(program.v8Flags.length > 0
-          ? [`--v8-flags=${program.v8Flags.join(",")}`]
-          : []),
-        ...(program.include ?? []).flatMap((path) => ["--include", path]),
+        ...(v8Flags.length > 0 ? [`--v8-flags=${v8Flags.join(",")}`] : []),
+        ...include.flatMap((path) => ["--include", path]),
         "--output",
         temporaryPath,
         entry,

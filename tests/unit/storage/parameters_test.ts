@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { StorageError } from "../../../lib/storage/error.ts";
 import {
   buildParameterBlock,
+  isZero,
   ParameterTable,
 } from "../../../lib/storage/parameters.ts";
 import { openVolume } from "../../../lib/storage/volume.ts";
@@ -28,6 +29,23 @@ function set(
 function reread(table: ParameterTable): ParameterTable {
   return new ParameterTable(range(0, 15).map((block) => table.image(block)));
 }
+
+Deno.test("isZero finds one bit anywhere, in arrays that begin and end anywhere, and looks at nothing else", () => {
+  const bytes = new Uint8Array(24).fill(0xff);
+  for (let start = 0; start <= 8; start++) {
+    for (let length = 0; length <= 12; length++) {
+      const part = bytes.subarray(start, start + length);
+      part.fill(0);
+      assert(isZero(part), `${start} ${length}`);
+      for (let index = 0; index < length; index++) {
+        part[index] = 1 << (index % 8);
+        assertEquals(isZero(part), false, `${start} ${length} ${index}`);
+        part[index] = 0;
+      }
+      part.fill(0xff);
+    }
+  }
+});
 
 Deno.test("parameters.get, set and list find the newest value after a reboot", async () => {
   const device = await makeDisk();
