@@ -120,21 +120,23 @@ export {
 export { BoundedStream } from "./lib/host/bounded_stream.ts";
 export { Framer } from "./lib/host/framer.ts";
 export {
-  type ApidRange,
-  apidRangeText,
-  checkSwitchPlan,
   FrameSwitch,
-  parseApidRange,
   type RefusalReason,
   type Route,
   type SwitchDecision,
+  type SwitchRefusal,
+} from "./lib/host/switch.ts";
+export {
+  type ApidRange,
+  apidRangeText,
+  checkSwitchPlan,
+  parseApidRange,
   type SwitchPlan,
   SwitchPlanError,
   type SwitchPlanProblem,
-  type SwitchRefusal,
   type SwitchTenant,
   type SwitchUplink,
-} from "./lib/host/switch.ts";
+} from "./lib/host/switch_plan.ts";
 export type { SwitchPortCounters } from "./lib/host/switch_port.ts";
 export {
   type SwitchCounters,

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { FrameSwitch, REFUSAL_REASONS, SYSTEM } from "../../lib/host/switch.ts";
+import { FrameSwitch, REFUSAL_REASONS } from "../../lib/host/switch.ts";
+import { SYSTEM } from "../../lib/host/switch_plan.ts";
 import {
   type SwitchCounters,
   SwitchServer,

@@ -13,7 +13,7 @@ import {
   SYSTEM,
   TENANT_NAME_PATTERN,
   UPLINK,
-} from "../../lib/host/switch.ts";
+} from "../../lib/host/switch_plan.ts";
 import type { SwitchSocketOptions } from "../../lib/host/switch_server.ts";
 import {
   readUserDatabase,

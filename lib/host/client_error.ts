@@ -212,3 +212,21 @@ const PARAMETER_TEXTS: Readonly<Record<ParameterStatus, string>> = {
 export function describeParameterStatus(status: ParameterStatus): string {
   return PARAMETER_TEXTS[status];
 }
+
+/**
+ * What an error says.
+ *
+ * @param error Whatever was thrown.
+ * @returns Its message.
+ *
+ * @example
+ * ```ts
+ * import { messageOf } from "./client_error.ts";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * assertEquals([messageOf(new Error("no")), messageOf("no")], ["no", "no"]);
+ * ```
+ */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

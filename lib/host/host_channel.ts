@@ -1,7 +1,8 @@
 /**
- * The host's end of a VM's port: requests go out, answers come back and are
- * matched by sequence number, and what nobody asked for goes into streams.
- * Plain connections only, no FFI. Imports `wire` and this room's small parts.
+ * The host's end of a VM's port: requests go out, answers come back to those who
+ * wait for them (`pending_commands.ts`, `parameter_exchange.ts`), and what nobody
+ * asked for goes into streams. Plain connections only, no FFI. Imports `wire` and
+ * this room's small parts.
  *
  * What a VM sends is never trusted: everything kept for it is bounded, every
  * wait ends, and nothing that it sends throws anywhere but out of the request
@@ -11,28 +12,13 @@
  */
 import { decodeFrameFault, type FrameFault } from "../wire/error_frame.ts";
 import { Apid, encodeFrame, type Frame, FrameType } from "../wire/frame.ts";
-import {
-  decodeParameterResponse,
-  joinParameterResponses,
-  type ParameterAnswer,
-  type ParameterResponse,
-} from "../wire/parameter_message.ts";
-import { RESULT_MAX_BYTES } from "../wire/result_list.ts";
-import {
-  CommandCode,
-  decodeAnswer,
-  encodeTelecommand,
-  joinAnswerPages,
-  PAGE_MAX_BYTES,
-  type TelecommandAnswer,
-} from "../wire/telecommand.ts";
+import type { ParameterAnswer } from "../wire/parameter_message.ts";
+import { CommandCode, encodeTelecommand } from "../wire/telecommand.ts";
 import { BoundedStream } from "./bounded_stream.ts";
-import {
-  describeRefusal,
-  describeStatus,
-  HostClientError,
-} from "./client_error.ts";
+import { describeRefusal, HostClientError, messageOf } from "./client_error.ts";
 import { FrameScanner } from "./frame_scanner.ts";
+import { ParameterExchange } from "./parameter_exchange.ts";
+import { type AnswerOutcome, PendingCommands } from "./pending_commands.ts";
 
 /** What a channel needs of a connection; every `Deno.Conn` is one. */
 export interface HostConnection {
@@ -81,15 +67,6 @@ export interface HostChannelCounters {
   readonly malformedFrames: number;
 }
 
-/** Requests that may wait for their answers at once. */
-export const REQUESTS_MAX_COUNT = 256;
-
-/** The most pages of one answer (result_list.ts). */
-const PAGES_MAX_COUNT = Math.ceil(RESULT_MAX_BYTES / PAGE_MAX_BYTES);
-
-/** The most PRM_RSP messages of one answer: a guest's table is far smaller. */
-const PARAMETER_MESSAGES_MAX_COUNT = 4096;
-
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** A list of several answers may take this many times as long as one. */
 const LIST_TIMEOUT_FACTOR = 6;
@@ -99,34 +76,6 @@ const READ_BUFFER_BYTES = 64 * 1024;
 const COMMAND_NAMES = new Map<number, string>(
   Object.entries(CommandCode).map(([name, code]) => [code, name]),
 );
-
-/** One request whose answer is not there yet. */
-interface Pending {
-  /** How messages name it. */
-  readonly name: string;
-  /** The frame that went out, for the ERROR frames that answer it. */
-  readonly type: FrameType;
-  readonly payloadLength: number;
-  readonly resolve: (result: Uint8Array) => void;
-  readonly reject: (error: HostClientError) => void;
-  readonly timer: ReturnType<typeof setTimeout>;
-}
-
-interface PendingCommand extends Pending {
-  readonly command: number;
-  /** The pages so far, by index. */
-  readonly pages: Map<number, TelecommandAnswer>;
-}
-
-interface PendingParameter {
-  readonly payloadLength: number;
-  readonly type: FrameType;
-  /** The parameter that was asked for, or null for all. */
-  readonly parameterId: number | null;
-  readonly responses: ParameterResponse[];
-  readonly resolve: (answers: ParameterAnswer[]) => void;
-  readonly reject: (error: HostClientError) => void;
-}
 
 /** One stream. */
 interface Subscriber {
@@ -156,22 +105,18 @@ interface Subscriber {
  */
 export class HostChannel {
   readonly #connection: HostConnection;
-  readonly #timeoutMs: number;
   readonly #listTimeoutMs: number;
   readonly #streamCapacity: number;
   readonly #scanner = new FrameScanner();
-  readonly #commands = new Map<number, PendingCommand>();
+  readonly #commands: PendingCommands;
   readonly #subscribers = new Set<Subscriber>();
   readonly #reading: Promise<void>;
-  #parameter: PendingParameter | null = null;
+  readonly #parameter: ParameterExchange;
   /** The end of the queue of parameter requests: they carry no number, so one at a time. */
   #parameterTurn: Promise<unknown> = Promise.resolve();
   /** Whether an answer to an earlier parameter request may still be on its way. */
   #mayBeStale = true;
   #writing: Promise<void> = Promise.resolve();
-  // A guest may still be answering the client before this one, which most
-  // likely began elsewhere.
-  #sequence = Math.floor(Math.random() * 0x10000);
   #ended: HostClientError | null = null;
   #framesIn = 0;
   #framesOut = 0;
@@ -186,9 +131,11 @@ export class HostChannel {
    */
   constructor(connection: HostConnection, options: HostChannelOptions = {}) {
     this.#connection = connection;
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    this.#commands = new PendingCommands(timeoutMs);
+    this.#parameter = new ParameterExchange(timeoutMs);
     this.#listTimeoutMs = options.listTimeoutMs ??
-      LIST_TIMEOUT_FACTOR * this.#timeoutMs;
+      LIST_TIMEOUT_FACTOR * timeoutMs;
     this.#streamCapacity = options.streamCapacity ?? DEFAULT_STREAM_CAPACITY;
     this.#reading = this.#read();
   }
@@ -233,31 +180,20 @@ export class HostChannel {
     argumentBytes: Uint8Array = new Uint8Array(),
   ): Promise<Uint8Array> {
     const name = COMMAND_NAMES.get(command) ?? `command ${command}`;
-    const sequence = this.#takeSequence(name);
+    if (this.#ended !== null) throw this.#ended;
+    const sequence = this.#commands.takeSequence(name);
     const payload = encodeTelecommand({
       command,
       sequence,
       arguments: argumentBytes,
     });
-    return await new Promise((resolve, reject) => {
-      const pending: PendingCommand = {
-        name,
-        command,
-        type: FrameType.TC,
-        payloadLength: payload.length,
-        pages: new Map(),
-        resolve,
-        reject,
-        timer: setTimeout(
-          () => this.#finish(sequence)?.reject(this.#late(name)),
-          this.#timeoutMs,
-        ),
-      };
-      this.#commands.set(sequence, pending);
-      this.send(FrameType.TC, payload).catch((error) =>
-        this.#finish(sequence)?.reject(asClientError(error))
-      );
-    });
+    const payloadLength = payload.length;
+    const sent = { name, command, sequence, payloadLength };
+    const answer = this.#commands.wait(sent);
+    this.send(FrameType.TC, payload).catch((error) =>
+      this.#commands.fail(sequence, asClientError(error))
+    );
+    return await answer;
   }
 
   /**
@@ -281,7 +217,17 @@ export class HostChannel {
         await this.command(CommandCode.PING);
         this.#mayBeStale = false;
       }
-      return await this.#exchange(type, payload, parameterId);
+      const payloadLength = payload.length;
+      const answer = this.#parameter.wait({ type, payloadLength, parameterId });
+      this.send(type, payload).catch((error) =>
+        this.#parameter.fail(asClientError(error))
+      );
+      try {
+        return await answer;
+      } catch (error) {
+        this.#mayBeStale = true;
+        throw error;
+      }
     });
     this.#parameterTurn = turn.catch(() => {});
     return await turn;
@@ -355,61 +301,6 @@ export class HostChannel {
     await this.#reading;
   }
 
-  #takeSequence(name: string): number {
-    if (this.#ended !== null) throw this.#ended;
-    if (this.#commands.size >= REQUESTS_MAX_COUNT) {
-      throw new HostClientError(
-        "limit",
-        `${name}: ${REQUESTS_MAX_COUNT} requests wait for their answers already`,
-      );
-    }
-    do {
-      this.#sequence = (this.#sequence + 1) & 0xFFFF;
-    } while (this.#commands.has(this.#sequence));
-    return this.#sequence;
-  }
-
-  #late(name: string): HostClientError {
-    return new HostClientError(
-      "timeout",
-      `${name}: no whole answer in ${this.#timeoutMs} ms`,
-    );
-  }
-
-  /** Takes a request off the table: its answer is there, or comes too late. */
-  #finish(sequence: number): PendingCommand | undefined {
-    const pending = this.#commands.get(sequence);
-    if (pending === undefined) return undefined;
-    clearTimeout(pending.timer);
-    this.#commands.delete(sequence);
-    return pending;
-  }
-
-  async #exchange(
-    type: FrameType,
-    payload: Uint8Array,
-    parameterId: number | null,
-  ): Promise<ParameterAnswer[]> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const name = type === FrameType.PRM_GET ? "PRM_GET" : "PRM_SET";
-    try {
-      return await new Promise((resolve, reject) => {
-        timer = setTimeout(() => reject(this.#late(name)), this.#timeoutMs);
-        const payloadLength = payload.length;
-        const responses: ParameterResponse[] = [];
-        const pending = { type, payloadLength, parameterId, responses };
-        this.#parameter = { ...pending, resolve, reject };
-        this.send(type, payload).catch(reject);
-      });
-    } catch (error) {
-      this.#mayBeStale = true;
-      throw error;
-    } finally {
-      clearTimeout(timer);
-      this.#parameter = null;
-    }
-  }
-
   async #write(bytes: Uint8Array): Promise<void> {
     if (this.#ended !== null) throw this.#ended;
     try {
@@ -453,10 +344,8 @@ export class HostChannel {
     } catch {
       // The other side was faster.
     }
-    for (const sequence of [...this.#commands.keys()]) {
-      this.#finish(sequence)?.reject(reason);
-    }
-    this.#parameter?.reject(reason);
+    this.#commands.failAll(reason);
+    this.#parameter.fail(reason);
     for (const subscriber of [...this.#subscribers]) subscriber.end();
     return reason;
   }
@@ -465,109 +354,20 @@ export class HostChannel {
     for (const subscriber of this.#subscribers) subscriber.deliver(frame);
     switch (frame.type) {
       case FrameType.TM:
-        return this.#answered(frame.payload);
+        return this.#count(this.#commands.answered(frame.payload));
       case FrameType.PRM_RSP:
-        return this.#parameterAnswered(frame.payload);
+        return this.#count(this.#parameter.answered(frame.payload));
       case FrameType.ERROR:
         return this.#refused(frame);
     }
   }
 
-  #answered(payload: Uint8Array): void {
-    let answer: TelecommandAnswer;
-    try {
-      answer = decodeAnswer(payload);
-    } catch (cause) {
-      return this.#answerUnreadable(payload, cause);
-    }
-    const { command, sequence, status, index = 0, count = 1 } = answer;
-    const pending = this.#commands.get(sequence);
-    if (pending?.command !== command) {
-      this.#unmatchedFrames++;
-      return;
-    }
-    const { name, pages } = pending;
-    const fail = (
-      kind: "malformed" | "status",
-      text: string,
-      details = {},
-    ) => {
-      const error = new HostClientError(kind, `${name}: ${text}`, details);
-      this.#finish(sequence)?.reject(error);
-    };
-    if (status !== 0) return fail("status", describeStatus(status), { status });
-    const first = pages.values().next().value;
-    if (count > PAGES_MAX_COUNT) {
-      return fail(
-        "malformed",
-        `the answer has ${count} pages, expected at most ${PAGES_MAX_COUNT}`,
-      );
-    }
-    if (first !== undefined && first.count !== count) {
-      return fail(
-        "malformed",
-        `page ${index} says that there are ${count}, another said ${first.count}`,
-      );
-    }
-    pages.set(index, answer);
-    if (pages.size < count) return;
-    const result = joinAnswerPages([...pages.values()]);
-    if (result === undefined) return fail("malformed", "pages are missing");
-    this.#finish(sequence)?.resolve(result);
+  #count(outcome: AnswerOutcome): void {
+    if (outcome === "unmatched") this.#unmatchedFrames++;
+    if (outcome === "malformed") this.#malformedFrames++;
   }
 
-  /** An answer that can't be read fails the request that it names, if any. */
-  #answerUnreadable(payload: Uint8Array, cause: unknown): void {
-    this.#malformedFrames++;
-    if (payload.length < 4) return;
-    const view = new DataView(payload.buffer, payload.byteOffset);
-    const sequence = view.getUint16(2);
-    const pending = this.#commands.get(sequence);
-    if (pending?.command !== (view.getUint16(0) & 0x7FFF)) return;
-    this.#finish(sequence)?.reject(
-      new HostClientError(
-        "malformed",
-        `${pending.name}: ${messageOf(cause)}`,
-        { cause },
-      ),
-    );
-  }
-
-  #parameterAnswered(payload: Uint8Array): void {
-    const pending = this.#parameter;
-    let response: ParameterResponse;
-    try {
-      response = decodeParameterResponse(payload);
-    } catch (cause) {
-      this.#malformedFrames++;
-      pending?.reject(
-        new HostClientError("malformed", messageOf(cause), { cause }),
-      );
-      return;
-    }
-    const isMeant = pending !== null &&
-      (pending.parameterId === null ||
-        pending.parameterId === response.parameterId);
-    if (!isMeant) {
-      this.#unmatchedFrames++;
-      return;
-    }
-    const { responses } = pending;
-    responses.push(response);
-    if (response.more === 0) {
-      return pending.resolve(joinParameterResponses(responses));
-    }
-    if (responses.length >= PARAMETER_MESSAGES_MAX_COUNT) {
-      pending.reject(
-        new HostClientError(
-          "malformed",
-          `the answer has more than ${PARAMETER_MESSAGES_MAX_COUNT} PRM_RSP frames`,
-        ),
-      );
-    }
-  }
-
-  /** An ERROR frame names a type and a length: the oldest such request is meant. */
+  /** An ERROR frame is about the oldest request of its type and length. */
   #refused({ apid, payload }: Frame): void {
     let fault: FrameFault;
     try {
@@ -576,32 +376,11 @@ export class HostChannel {
       this.#malformedFrames++;
       return;
     }
-    const isMeant = (
-      request: { readonly type: FrameType; readonly payloadLength: number },
-    ) =>
-      request.type === fault.offendingType &&
-      request.payloadLength === fault.offendingPayloadLength;
-    const error = (name: string) =>
-      new HostClientError(
-        "refused",
-        `${name}: ${describeRefusal(apid, fault)}`,
-        { fault },
-      );
-    for (const [sequence, pending] of this.#commands) {
-      if (!isMeant(pending)) continue;
-      this.#finish(sequence)?.reject(error(pending.name));
-      return;
-    }
-    const parameter = this.#parameter;
-    if (parameter !== null && isMeant(parameter)) {
-      return parameter.reject(error("parameter request"));
-    }
-    this.#unmatchedFrames++;
+    const text = describeRefusal(apid, fault);
+    const isMeant = this.#commands.refused(fault, text) ||
+      this.#parameter.refused(fault, text);
+    if (!isMeant) this.#unmatchedFrames++;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function asClientError(error: unknown): HostClientError {

@@ -6,15 +6,12 @@
  * No party can harm another: what may wait is bounded (`switch_port.ts`), a
  * party that reads too slowly is refused to those who send to it, one that leaves
  * is forgotten, and each has one connection, so that nobody takes another's
- * place while it is there. The folder must be nobody else's to write in: then
- * no socket in it can be anybody else's.
+ * place while it is there. What an operator has left on in the VM is ended when
+ * it goes (`log_follow.ts`).
  *
  * @module
  */
-import { SystemError } from "../linux/error.ts";
-import { tryLock } from "../linux/descriptor.ts";
-import { close, open } from "../linux/file.ts";
-import { status } from "../linux/file_status.ts";
+import { close } from "../linux/file.ts";
 import type { Poller, PollEvents } from "../linux/poller.ts";
 import { acceptStream, connectStream, listenStream } from "../linux/socket.ts";
 import { LogFollow } from "./log_follow.ts";
@@ -22,9 +19,9 @@ import {
   type FrameSwitch,
   REFUSAL_REASONS,
   type RefusalReason,
-  SYSTEM,
-  UPLINK,
 } from "./switch.ts";
+import { SYSTEM, UPLINK } from "./switch_plan.ts";
+import { takeFolder } from "./switch_folder.ts";
 import { SwitchPort, type SwitchPortCounters } from "./switch_port.ts";
 
 /** How long a sender waits for room in its lane before it goes on without, unless said otherwise. */
@@ -35,8 +32,6 @@ const HOLD_CHECK_MS = 200;
 const UPLINK_RETRY_MS = { first: 100, longest: 5_000 } as const;
 /** How long to wait for descriptors to become free. */
 const ACCEPT_RETRY_MS = 1_000;
-/** A folder that everyone may pass through to a socket, and nobody may list. */
-const FOLDER_MODE = 0o711;
 
 /** How a socket's file is made. */
 export interface SwitchSocketOptions {
@@ -448,41 +443,3 @@ function noRefusals(): Record<RefusalReason, number> {
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
-
-/** Makes the folder if need be, judges it, and locks it for one switch. */
-function takeFolder(path: string): number {
-  try {
-    Deno.mkdirSync(path, { mode: FOLDER_MODE });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
-  const folder = open(path, ["directory"]);
-  try {
-    const { mode, userId } = status(folder);
-    const isOurs = userId === Deno.uid() || userId === 0;
-    if (!isOurs || (mode & 0o022) !== 0) {
-      throw new SystemError({
-        syscall: "open",
-        errno: EPERM,
-        path,
-        detail: `mode 0${mode.toString(8)} and owner ${userId}, ` +
-          "expected a folder of our own that nobody else may write in",
-      });
-    }
-    if (!tryLock(folder)) {
-      throw new SystemError({
-        syscall: "flock",
-        errno: EBUSY,
-        path,
-        detail: "another switch is at work there",
-      });
-    }
-    return folder;
-  } catch (error) {
-    close(folder);
-    throw error;
-  }
-}
-
-const EPERM = 1;
-const EBUSY = 16;

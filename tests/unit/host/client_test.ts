@@ -12,10 +12,8 @@ import {
   HostClientError,
   type HostClientErrorKind,
 } from "../../../lib/host/client_error.ts";
-import {
-  type HostChannelOptions,
-  REQUESTS_MAX_COUNT,
-} from "../../../lib/host/host_channel.ts";
+import type { HostChannelOptions } from "../../../lib/host/host_channel.ts";
+import { REQUESTS_MAX_COUNT } from "../../../lib/host/pending_commands.ts";
 import { encodeDataProductPiece } from "../../../lib/wire/data_product_read.ts";
 import { encodeFrameFault } from "../../../lib/wire/error_frame.ts";
 import { encodeFrame, FrameType } from "../../../lib/wire/frame.ts";

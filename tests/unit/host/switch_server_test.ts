@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { FrameSwitch, type SwitchPlan } from "../../../lib/host/switch.ts";
+import { FrameSwitch } from "../../../lib/host/switch.ts";
+import type { SwitchPlan } from "../../../lib/host/switch_plan.ts";
 import { LANE_CAPACITY_FRAMES } from "../../../lib/host/switch_port.ts";
 import {
   SwitchServer,

@@ -1,17 +1,19 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
-  apidRangeText,
-  checkSwitchPlan,
   FrameSwitch,
-  MAXIMUM_TENANTS,
-  parseApidRange,
   ROUTER_ENTRIES,
   type SwitchDecision,
+} from "../../../lib/host/switch.ts";
+import {
+  apidRangeText,
+  checkSwitchPlan,
+  MAXIMUM_TENANTS,
+  parseApidRange,
   type SwitchPlan,
   SwitchPlanError,
   SYSTEM,
   UPLINK,
-} from "../../../lib/host/switch.ts";
+} from "../../../lib/host/switch_plan.ts";
 import {
   decodeFrameFault,
   FrameErrorCode,
