@@ -43,12 +43,12 @@ SYNOPSIS
   deno task bench [OPTION...] [NAME...]
 
 DESCRIPTION
-  Runs all benches, which takes about a quarter of an hour on two cores, or those
-  that are named: NAME is a bench, or a part of the names of several. Contenders
-  take turns in one run, and what counts is the ratio of their medians. Peers
-  that this machine lacks come from Debian: busybox and finit for boots; s6, runit,
-  finit, tini, dumb-init and catatonit for supervision; gcc for the peers in C.
-  SQLite is Deno's own.
+  Runs all benches, which takes about a quarter of an hour on two cores, or
+  those that are named: NAME is a bench, or a part of the names of several.
+  Contenders take turns in one run, and what counts is the ratio of their
+  medians. Peers that this machine lacks come from Debian: busybox and finit for
+  boots; s6, runit, finit, tini, dumb-init and catatonit for supervision; gcc
+  for the peers in C. SQLite is Deno's own.
 
 BENCHES
 BENCH_LINES

@@ -137,15 +137,46 @@ Deno.test("the published files are enough for a program of another project", asy
   }
 });
 
-/** What is looked at of one node of \`deno doc --json\`. */
+/** What is looked at of one node of `deno doc --json`. */
 interface DocNode {
   readonly name: string;
   readonly kind: string;
   readonly jsDoc?: JsDoc;
-  readonly classDef?: {
-    readonly constructors: readonly { readonly jsDoc?: JsDoc }[];
-    readonly methods: readonly { readonly jsDoc?: JsDoc }[];
+  /** A class's members: version 1 of the format. */
+  readonly classDef?: ClassMembers;
+  /** The same in version 2. */
+  readonly def?: Partial<ClassMembers>;
+}
+
+interface ClassMembers {
+  readonly constructors: readonly { readonly jsDoc?: JsDoc }[];
+  readonly methods: readonly { readonly jsDoc?: JsDoc }[];
+}
+
+/** What `deno doc --json` prints: Deno 2.4 version 1, later ones version 2. */
+type Documentation =
+  | { readonly version: 1; readonly nodes: readonly DocNode[] }
+  | {
+    readonly version: 2;
+    readonly nodes: Readonly<
+      Record<string, {
+        readonly symbols: readonly {
+          readonly name: string;
+          readonly declarations: readonly Omit<DocNode, "name">[];
+        }[];
+      }>
+    >;
   };
+
+/** The declarations of either version. */
+function docNodes(documentation: Documentation): DocNode[] {
+  return documentation.version === 1
+    ? [...documentation.nodes]
+    : Object.values(documentation.nodes).flatMap(({ symbols }) =>
+      symbols.flatMap(({ name, declarations }) =>
+        declarations.map((declaration) => ({ ...declaration, name }))
+      )
+    );
 }
 
 interface JsDoc {
@@ -164,7 +195,7 @@ Deno.test("every symbol of the library is documented; functions, classes and con
     "--json",
     `${REPOSITORY}/mod.ts`,
   );
-  const { nodes }: { nodes: readonly DocNode[] } = JSON.parse(text);
+  const nodes = docNodes(JSON.parse(text));
   assertEquals(nodes.length > 80, true, errors);
   const exported = nodes.filter(({ kind }) => kind !== "moduleDoc");
   const names = new Set(
@@ -180,8 +211,8 @@ Deno.test("every symbol of the library is documented; functions, classes and con
     .filter((node) =>
       !hasExample(node) &&
       ![
-        ...node.classDef?.constructors ?? [],
-        ...node.classDef?.methods ?? [],
+        ...(node.classDef ?? node.def)?.constructors ?? [],
+        ...(node.classDef ?? node.def)?.methods ?? [],
       ].some(hasExample)
     ).map(({ name }) => name);
   assertEquals(without, []);

@@ -118,7 +118,7 @@ Deno.test("spaceos-init says what it met and what it expected, and exits with 2"
 Deno.test("spaceos-init --help and --version print to the standard output", async () => {
   const help = await spaceosInit("--help");
   assertEquals([help.code, help.stderr], [0, ""]);
-  for (const word of ["check DIR", "spaceos.disk=PATH", "Exit codes:"]) {
+  for (const word of ["check DIR", "spaceos.disk=PATH", "EXIT STATUS"]) {
     assertStringIncludes(help.stdout, word);
   }
   const version = await spaceosInit("--version");
@@ -148,7 +148,7 @@ Deno.test("each program's --version is that of deno.json, which stands in one pl
   );
   assertStringIncludes(
     (await spaceosInit("--help")).stdout,
-    `spaceos-init ${version}: `,
+    `This is version ${version}.`,
   );
   assertEquals(
     (await runDisk(["--version"])).stdout,
