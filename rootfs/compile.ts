@@ -18,22 +18,19 @@ import { ToolchainError, withProgress } from "./toolchain/report.ts";
  * heap is kept small: measured after 1.5 s of garbage, 56 MB are resident
  * instead of 63 MB.
  *
- * A function is handed to an optimizing compiler after 25 times as many calls
- * or turns as V8 would wait. On one thread the program waits for the compiler,
- * and a boot has nothing to gain: measured in QEMU's interpreter, where code
- * that runs for the first time is the dear one, a seventh of such code in a
- * whole boot was these compilers', for four functions. The price is paid by
- * whoever streams frames at full speed through such a machine: 80 us for each
- * instead of 60 us, after 120,000 of them.
+ * A function is handed to the first of V8's optimizing compilers after five
+ * times as many calls or turns as V8 would wait. On one thread the program waits
+ * for the compiler, and a boot has nothing to gain: in QEMU's interpreter, where
+ * code that runs for the first time is the dear one, a twelfth of such code in a
+ * whole boot was this compiler's. To wait longer, or for the second compiler too,
+ * saves a boot nothing more, and whoever asks the init many things pays for it.
  */
 export const INIT_V8_FLAGS: readonly string[] = [
   "--single-threaded",
   "--max-semi-space-size=1",
   "--max-old-space-size=64",
-  "--invocation-count-for-maglev=10000",
-  "--invocation-count-for-maglev-osr=2500",
-  "--invocation-count-for-turbofan=75000",
-  "--invocation-count-for-osr=12500",
+  "--invocation-count-for-maglev=2000",
+  "--invocation-count-for-maglev-osr=500",
   "--no-enable-lazy-source-positions",
 ];
 
