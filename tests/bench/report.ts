@@ -1,7 +1,8 @@
 /**
  * What the benchmarks gave, for the README: tables in Markdown, and a plot as
- * SVG, with one row for each comparison and one dot for each contender on a
- * logarithmic scale of the ratio to the baseline. Imports the types of the
+ * SVG, with one row for each comparison and one dot for each contender, whose
+ * name stands below in the dot's colour, on a logarithmic scale of the ratio to
+ * the baseline. Imports the types of the
  * harness and of what is kept.
  *
  * @module
@@ -13,11 +14,12 @@ import type { KeptResults } from "./kept_results.ts";
 /** The plot's measures, in pixels. */
 const WIDTH = 900;
 const LABEL_WIDTH = 400;
-const ROW_HEIGHT = 22;
+const ROW_HEIGHT = 38;
+const LEGEND_BELOW = 15;
 const MARGIN = 40;
 
 /** One colour for the baseline, the others in turn. */
-const BASELINE_COLOUR = "#888888";
+const BASELINE_COLOUR = "#777777";
 const COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e"];
 
 /** A time for people: `3.2 ms`. */
@@ -151,7 +153,8 @@ export function reportPlot(results: readonly ComparisonResult[]): string {
     );
   }
   results.forEach((result, row) => {
-    const y = MARGIN + ROW_HEIGHT * (row + 0.5);
+    const y = MARGIN + ROW_HEIGHT * (row + 0.4);
+    const names: string[] = [];
     parts.push(
       `<text x="${LABEL_WIDTH - 12}" y="${y + 4}" text-anchor="end">${
         escaped(result.title)
@@ -162,6 +165,7 @@ export function reportPlot(results: readonly ComparisonResult[]): string {
       const fill = name === result.baseline
         ? BASELINE_COLOUR
         : COLOURS[colour++ % COLOURS.length];
+      names.push(`<tspan fill="${fill}">${escaped(name)}</tspan>`);
       if (!(ratio > 0)) continue;
       parts.push(
         `<circle cx="${
@@ -171,6 +175,11 @@ export function reportPlot(results: readonly ComparisonResult[]): string {
         } x</title></circle>`,
       );
     }
+    parts.push(
+      `<text x="${WIDTH - MARGIN}" y="${
+        y + LEGEND_BELOW
+      }" text-anchor="end" font-size="10">${names.join(" \u00b7 ")}</text>`,
+    );
   });
   parts.push(
     `<text x="${LABEL_WIDTH}" y="${

@@ -41,6 +41,11 @@ Deno.test("reportTable has a row for each contender, and says which target was m
 Deno.test("reportPlot draws a dot for each contender, to the left where it is slower", () => {
   const plot = reportPlot(RESULTS);
   assertStringIncludes(plot, "a &lt;work>");
+  // Whose dot is whose shows without a pointer.
+  assertMatch(
+    plot,
+    /<tspan fill="#777777">base<\/tspan> · <tspan fill="#1f77b4">other<\/tspan>/,
+  );
   const dots = [...plot.matchAll(/<circle cx="([\d.]+)"/g)].map(([, at]) =>
     Number(at)
   );
