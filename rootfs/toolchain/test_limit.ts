@@ -33,13 +33,13 @@ export const SUITES: Readonly<Record<string, SuiteFacts>> = {
   },
   namespace: {
     description: "the init as process 1 of namespaces",
-    usualMinutes: 3,
-    limitMinutes: 25,
+    usualMinutes: 1,
+    limitMinutes: 20,
   },
   vm: {
     description: "the image in QEMU",
-    usualMinutes: 6,
-    limitMinutes: 40,
+    usualMinutes: 9,
+    limitMinutes: 45,
   },
 };
 
