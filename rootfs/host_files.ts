@@ -4,7 +4,7 @@
  * whole or not at all. It imports elf.ts for its types, and rootfs/toolchain.
  */
 import type { LibraryFiles } from "./elf.ts";
-import { ToolchainError } from "./toolchain/report.ts";
+import { say, ToolchainError } from "./toolchain/report.ts";
 
 /** This machine's files, as the loader sees them. */
 export const hostFiles: LibraryFiles = {
@@ -107,6 +107,9 @@ export function joinPieces(
   return joined;
 }
 
+/** How long another builder is waited for without a word. */
+const PATIENCE_MS = 1000;
+
 /**
  * Takes a folder for one builder alone, and makes it if needed: a second one
  * that wants the same folder waits until the first is done.
@@ -128,6 +131,11 @@ export async function takeFolder(folder: string): Promise<Disposable> {
       { cause },
     );
   }
+  const timer = setTimeout(
+    () => say(`waiting for another build in ${folder}`),
+    PATIENCE_MS,
+  );
   await file.lock(true);
+  clearTimeout(timer);
   return { [Symbol.dispose]: () => file.close() };
 }
