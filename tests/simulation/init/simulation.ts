@@ -423,11 +423,13 @@ class Simulation {
       case "garbage":
         return this.#host.bytes(new Random(frame.seed).bytes(256));
       case "other":
+        // Its payload looks like no frame's head: where that is cut, a link may
+        // take it for a next host's first.
         return this.#host.bytes(encodeFrame({
           type: frame.type as FrameType,
           apid: frame.apid,
           destinationApid: 0,
-          payload: new Uint8Array(frame.payloadBytes).fill(1),
+          payload: new Uint8Array(frame.payloadBytes).fill(0x77),
         }));
     }
   }
