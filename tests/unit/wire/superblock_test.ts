@@ -143,6 +143,31 @@ crc32           0x0421E6C3 (valid)`,
   );
 });
 
+Deno.test("formatSuperblock shows the epoch as Date does, and beyond its last year as a number", () => {
+  const shown = (epoch: bigint): string | undefined =>
+    formatSuperblock({ ...decodeSuperblock(KNOWN), epoch })
+      .split("\n").find((line) => line.startsWith("epoch"))?.slice(16);
+  const asDate = (seconds: number): string =>
+    `${seconds} (${
+      new Date(seconds * 1000).toISOString().replace(".000Z", "Z")
+    })`;
+  const last = 8_640_000_000_000;
+  // Each day around the ends of February and of the year, for 900 years.
+  for (let year = 1970; year < 2870; year++) {
+    for (const [month, day] of [[0, 1], [1, 28], [1, 29], [2, 1], [11, 31]]) {
+      const seconds = Date.UTC(year, month, day, 23, 59, 58) / 1000;
+      assertEquals(shown(BigInt(seconds)), asDate(seconds));
+    }
+  }
+  // And a stride over all of the time, which meets each hour and each month.
+  for (let seconds = 0; seconds <= last; seconds += 8_639_999_977) {
+    assertEquals(shown(BigInt(seconds)), asDate(seconds));
+  }
+  assertEquals(shown(BigInt(last)), asDate(last));
+  assertEquals(shown(BigInt(last) + 1n), "8640000000001");
+  assertEquals(shown(0xffff_ffff_ffff_ffffn), "18446744073709551615");
+});
+
 Deno.test("formatSuperblock says what was expected behind each wrong field", () => {
   const bytes = KNOWN.slice();
   bytes.set([0x46, 0x4F, 0x4F, 0x21, 2, 3]);
