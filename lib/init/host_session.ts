@@ -162,7 +162,7 @@ export class HostSession {
         onFrame: (frame) => this.#received(frame),
         onConnected: (isConnected) => this.#connected(isConnected),
         onForgotten: () => this.#forget(Infinity),
-        onRoom: () => this.#pumpLog(),
+        onRoom: () => this.#pumpNext(),
       });
       if (opened === null) {
         log.info(`host link: no virtio-serial port ${HOST_PORT_NAME}`);
@@ -252,7 +252,7 @@ export class HostSession {
     const sequence = (oldest?.sequence ?? 1) - 1;
     const sinceMs = this.#parts.nowMs();
     this.#following = { name: wanted.name, sinceMs, sequence };
-    this.#unfollow = this.#parts.log.follow(() => this.#pumpLog());
+    this.#unfollow = this.#parts.log.follow(() => this.#pumpNext());
     this.#pumpLog();
   }
 
@@ -281,6 +281,11 @@ export class HostSession {
     this.#following = null;
     clearTimeout(this.#pumpTimer);
     this.#pumpTimer = undefined;
+  }
+
+  /** There is a new line, or room: who is behind goes on at his own pace. */
+  #pumpNext(): void {
+    if (this.#pumpTimer === undefined) this.#pumpLog();
   }
 
   /** Sends some lines of the log, while there is room, and the next ones soon. */
