@@ -15,8 +15,8 @@ import { ToolchainError, withProgress } from "./toolchain/report.ts";
 /**
  * V8's flags for a program that runs as PID 1 of a small machine. One thread:
  * V8's helpers would only add memory, and threads that signals can reach. The
- * heap is kept small: measured after 1.5 s of garbage, 56 MB are resident
- * instead of 63 MB.
+ * heap is kept small: measured after 1.5 s of garbage, 62 MiB are resident
+ * instead of 76 MiB (tests/bench/memory_bench.ts).
  *
  * A function is handed to the first of V8's optimizing compilers after five
  * times as many calls or turns as V8 would wait. On one thread the program waits

@@ -12,22 +12,15 @@
 
 import { buildImage, INIT_ENTRY } from "../../rootfs/build.ts";
 import type { Tree } from "../../rootfs/cpio.ts";
-import { formatDisk } from "../../rootfs/disk.ts";
 import { type LibraryFiles, resolveLibraries } from "../../rootfs/elf.ts";
 import { hostFiles, joinPieces, replaceFile } from "../../rootfs/host_files.ts";
 import { assembleImage } from "../../rootfs/image.ts";
 import { imageKernel } from "../../rootfs/image_kernel.ts";
-import { QemuMachine } from "../../rootfs/qemu_machine.ts";
 import { packageFiles } from "../../rootfs/toolchain/debian_package.ts";
 import { REPOSITORY } from "../../rootfs/toolchain/environment.ts";
 import { requireQemu } from "../../rootfs/toolchain/qemu.ts";
+import { bootContender, FOLDER } from "./boot_machine.ts";
 import type { Comparison } from "./harness.ts";
-
-const FOLDER = `${REPOSITORY}/rootfs/out/bench`;
-const COMMAND_LINE = "console=ttyS0 panic=-1 quiet rdinit=/init";
-
-/** A boot that takes longer than this has failed. */
-const BOOT_LIMIT_MS = 120_000;
 
 const MODE = 0o755;
 const encoder = new TextEncoder();
@@ -156,73 +149,6 @@ async function writeOwn(
   });
 }
 
-/** The clock in which /proc counts processor time: USER_HZ, proc(5). */
-const TICKS_PER_SECOND = 100;
-
-/** The processor time that a process has used, in nanoseconds; proc(5). */
-function processorNs(pid: number): number {
-  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]
-    ?.split(" ") ?? [];
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  return ticks / TICKS_PER_SECOND * 1e9;
-}
-
-/** Boots once, until READY, and gives the processor time that QEMU has used. */
-async function boot(name: string, append = ""): Promise<number> {
-  const folder = await Deno.makeTempDir({ prefix: "spaceos-bench-" });
-  try {
-    const diskPath = `${folder}/disk.img`;
-    await Deno.writeFile(diskPath, await formatDisk(0));
-    const decoder = new TextDecoder();
-    let text = "";
-    const ready = Promise.withResolvers<number>();
-    const machine = QemuMachine.start({
-      kernelPath: `${FOLDER}/${name}/spaceos-kernel`,
-      initrdPath: `${FOLDER}/${name}/spaceos-initrd.img`,
-      commandLine: `${COMMAND_LINE} ${append}`,
-      memoryMebibytes: 512,
-      cpus: 1,
-      accelerator: "tcg",
-      diskPath,
-      ipcSocketPath: `${folder}/ipc.sock`,
-      controlSocketPath: `${folder}/control.sock`,
-      restartOnReset: false,
-      extraArguments: [],
-    }, (piece) => {
-      text += decoder.decode(piece, { stream: true });
-      if (text.includes("READY")) ready.resolve(processorNs(machine.pid));
-    });
-    const limit = setTimeout(() => machine.kill(), BOOT_LIMIT_MS);
-    const ended = machine.ended.then((end) => {
-      if (!text.includes("READY")) {
-        throw new Error(`${name}: no READY (${end})\n${text.slice(-2000)}`);
-      }
-    });
-    const usedNs = await Promise.race([ready.promise, ended]);
-    clearTimeout(limit);
-    machine.kill();
-    await ended;
-    return usedNs ?? NaN;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** Boots several times; what is fixed, QEMU's own start, is in each. A boot is
- * measured by the processor time of the whole emulated machine. */
-function contender(name: string, image: string, append?: string) {
-  return {
-    name,
-    run: async (times: number): Promise<number> => {
-      let totalNs = 0;
-      for (let time = 0; time < times; time++) {
-        totalNs += await boot(image, append);
-      }
-      return totalNs;
-    },
-  };
-}
-
 /** The comparison. */
 export async function comparisons(): Promise<readonly Comparison[]> {
   await requireQemu();
@@ -235,11 +161,11 @@ export async function comparisons(): Promise<readonly Comparison[]> {
     title: "a boot until the first service is up: processor time of QEMU",
     baseline: "runtime alone",
     contenders: [
-      contender("kernel alone", "runtime", "rdinit=/probe"),
-      contender("runtime alone", "runtime"),
-      contender("spaceos-init", "spaceos-init"),
-      contender("busybox init", "busybox"),
-      contender("finit", "finit"),
+      bootContender("kernel alone", "runtime", "rdinit=/probe"),
+      bootContender("runtime alone", "runtime"),
+      bootContender("spaceos-init", "spaceos-init"),
+      bootContender("busybox init", "busybox"),
+      bootContender("finit", "finit"),
     ],
     targets: [{
       contender: "spaceos-init",

@@ -73,10 +73,12 @@ EXAMPLES
 /** What each bench measures, for the help. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   boot: "boots beside busybox init and finit, in QEMU",
+  boot_compression: "boots with the initrd packed in four ways",
   codec: "frames and records, beside code by hand",
   crc: "CRC-32C beside hash-wasm",
   fdir: "looks for faults, beside digests of files",
   host: "PING through QEMU's port, and the switch, beside C",
+  memory: "a program's memory under garbage, by V8's flags",
   storage: "durable appends beside raw writes and SQLite",
   supervisor: "the state machine, 500 services beside 50",
   supervisor_idle: "wake-ups of an idle init, and memory under restarts",
