@@ -141,6 +141,9 @@ export class Writer {
   #triedUpTo = 0n;
   /** Blocks of the ring whose medium may not show what they hold. */
   readonly #littered = new Set<number>();
+  /** Batches until they are tried again, and then. */
+  #sweepIn = 0;
+  #sweepPause = 1;
   #running = false;
   #closed = false;
 
@@ -282,7 +285,7 @@ export class Writer {
     }
     this.#remove(rejected);
     // If it was for want of blocks that work: the next one may try them again.
-    if (rejected.length > 0) this.#readmit();
+    this.#refused(rejected);
     return batch;
   }
 
@@ -385,34 +388,44 @@ export class Writer {
       committer.release();
     }
     for (const index of started) {
-      const isFailed = failed.has(EVENT_FIRST_BLOCK + index);
-      if (isFailed || !await this.#restore(index)) this.#littered.add(index);
+      if (failed.has(EVENT_FIRST_BLOCK + index)) this.#litter(index);
+      else await this.#restore(index);
     }
+  }
+
+  /** A write of a block of the ring failed: nobody knows what is there. */
+  #litter(ringBlock: number): void {
+    this.#littered.add(ringBlock);
+    this.#sweepIn = 0;
   }
 
   /**
    * Restores what failed writes may have spoilt, now that the device takes
-   * writes: a later boot would show it. Each block is tried once.
+   * writes: a later boot would show it. What it goes on refusing is tried now
+   * and then.
    */
   async #sweep(used: ReadonlyMap<number, unknown>): Promise<void> {
-    if (this.#littered.size === 0) return;
-    const blocks = [...this.#littered].filter((index) => !used.has(index));
+    for (const index of used.keys()) this.#littered.delete(index);
+    if (this.#littered.size === 0 || --this.#sweepIn > 0) return;
+    const blocks = [...this.#littered];
     this.#littered.clear();
     for (const index of blocks) await this.#restore(index);
+    const isDone = this.#littered.size === 0;
+    this.#sweepPause = isDone ? 1 : Math.min(2 * this.#sweepPause, 1024);
+    this.#sweepIn = this.#sweepPause;
   }
 
   /**
    * Writes again what a block of the ring holds, over zeros, as a torn write
-   * would mix it with what is there; says whether the device took it.
+   * would mix it with what is there.
    */
-  async #restore(ringBlock: number): Promise<boolean> {
+  async #restore(ringBlock: number): Promise<void> {
     const { events } = this.#options;
     const image = events.image(ringBlock);
     const zeros = new Uint8Array(BLOCK_SIZE_BYTES);
-    if (!await this.#write(ringBlock, zeros)) return false;
+    if (!await this.#write(ringBlock, zeros)) return;
     if (image === null) events.cleared(ringBlock);
-    else if (!isZero(image)) return await this.#write(ringBlock, image);
-    return true;
+    else if (!isZero(image)) await this.#write(ringBlock, image);
   }
 
   /** Writes zeros over a block of the ring; says whether the device took them. */
@@ -437,8 +450,10 @@ export class Writer {
       replacedCrcs: null,
       again: false,
     }]);
-    if (failed.size > 0) events.exclude(ringBlock);
-    return failed.size === 0;
+    if (failed.size === 0) return true;
+    events.exclude(ringBlock);
+    this.#litter(ringBlock);
+    return false;
   }
 
   #changes(batch: Batch): BlockChange[] {
@@ -569,7 +584,7 @@ export class Writer {
       if (!isClear) continue;
       if (!await this.#write(to, image)) continue;
       committer.release();
-      this.#littered.add(from);
+      this.#litter(from);
       return events.relocated(from, to, image);
     }
   }
@@ -619,25 +634,32 @@ export class Writer {
   ): void {
     const [block, cause] = [...failed][0] ?? [];
     const reason = deviceFailure("write", block, deviceError ?? cause);
-    const given: Operation[] = [];
-    for (const { operation } of batch.planned) {
-      operation.attempts++;
-      const isOver = operation.attempts >= MAXIMUM_ATTEMPTS ||
-        isReadOnlyError(deviceError);
-      if (!isOver) continue;
-      given.push(operation);
-      operation.reject(reason);
-    }
+    const operations = batch.planned.map(({ operation }) => operation);
+    for (const operation of operations) operation.attempts++;
+    const isOver = ({ attempts }: Operation) =>
+      attempts >= MAXIMUM_ATTEMPTS || isReadOnlyError(deviceError);
+    // Appends are given up together: those that are left would get new numbers,
+    // and some may be durable under those that they had.
+    const isLogOver = operations.some((one) => isAppend(one) && isOver(one));
+    const given = operations.filter((one) =>
+      isOver(one) || (isLogOver && isAppend(one))
+    );
     this.#remove(given);
-    if (given.length > 0) this.#readmit();
+    for (const operation of given) operation.reject(reason);
+    this.#refused(given);
   }
 
-  /** After a refusal: lets the blocks that were excluded be tried again. */
+  #refused(operations: readonly Operation[]): void {
+    if (operations.length === 0) return;
+    this.#readmit();
+    if (operations.some(isAppend)) this.#options.events.skip(this.#triedUpTo);
+  }
+
+  /** Lets the blocks that were excluded be tried again. */
   #readmit(): void {
     const { parameters, events } = this.#options;
     parameters.readmit();
     events.readmit();
-    events.skip(this.#triedUpTo);
   }
 
   #finish(batch: Batch, settle: (operation: Operation) => void): void {
@@ -660,6 +682,10 @@ export class Writer {
     this.#queue.length = 0;
     this.#queue.push(...left);
   }
+}
+
+function isAppend({ request }: Operation): boolean {
+  return request.kind === "append";
 }
 
 /**
