@@ -240,6 +240,8 @@ class Simulation {
       this.#host.command(CommandCode.LEAVE_SAFE_MODE, new Uint8Array());
     });
     machine.signal("SIGHUP");
+    // Judged before anybody is reaped, as what follows any other event is.
+    machine.settle();
     this.#agenda.at(this.#agenda.nowMs + 2, () => {
       // Who was isolated runs again when the host says so.
       const records = machine.state?.supervisor?.records ?? [];
