@@ -11,9 +11,8 @@
  * is answered to whoever is there; so is what was staged then, and a log that
  * was to be followed.
  *
- * The log is sent some lines at a time, so that who asks meanwhile has his
- * answer; and an answer comes after some lines, as long as there are any, so
- * that who has got two in a row has got them all.
+ * While the log is followed, an answer comes after some of its lines, as long as
+ * there are any: who has got two answers in a row has got all lines.
  *
  * @module
  */
@@ -44,8 +43,8 @@ import {
 } from "../wire/parameter_message.ts";
 import { StagingId } from "../wire/parameter_staging.ts";
 import { CommandCode } from "../wire/telecommand.ts";
-import type { Log, LogLine } from "./log.ts";
-import { logFrames } from "./log_frames.ts";
+import type { Log } from "./log.ts";
+import { LogFollower } from "./log_follower.ts";
 import type { OpenedLink } from "./machine.ts";
 import type { ParameterDesk } from "./parameter_desk.ts";
 
@@ -75,12 +74,6 @@ const DEFERRED_COMMANDS: ReadonlySet<number> = new Set([
 
 const NO_BYTES = new Uint8Array();
 
-/** Lines of the log leave this much room for HEALTH, and for the longest of them. */
-const LOG_ROOM_FRAMES = 128;
-
-/** Lines of the log that are sent at once. */
-const LOG_SLICE_LINES = 32;
-
 /** What a session works with. */
 export interface HostSessionParts {
   /** Opens the machine's port for the host; null when it has none. */
@@ -107,13 +100,6 @@ interface Ticket {
   isOwed: boolean;
 }
 
-/** Whose lines of the log are sent, and the last that was. */
-interface Following {
-  readonly name: string | null;
-  readonly sinceMs: number;
-  sequence: number;
-}
-
 /** The host, whether it is there or not. */
 export class HostSession {
   readonly #parts: HostSessionParts;
@@ -123,12 +109,9 @@ export class HostSession {
   /** Those that are answered later. */
   readonly #tickets = new Map<HostRequest, Ticket>();
   #link: HostLink | null = null;
-  #following: Following | null = null;
-  #isPumping = false;
-  #pumpTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #follower: LogFollower;
   /** When something was last staged. */
   #stagedMs = -Infinity;
-  #unfollow: (() => void) | null = null;
   /** The room for answers that take their time, and since when each does. */
   readonly #waiting = new Map<Ticket, number>();
   /** Frames for which room is kept, for these answers and the one at hand. */
@@ -141,6 +124,7 @@ export class HostSession {
    */
   constructor(parts: HostSessionParts) {
     this.#parts = parts;
+    this.#follower = new LogFollower(parts.log, parts.nowMs);
   }
 
   /** The link's counters; zeros while there is none. */
@@ -162,7 +146,7 @@ export class HostSession {
         onFrame: (frame) => this.#received(frame),
         onConnected: (isConnected) => this.#connected(isConnected),
         onForgotten: () => this.#forget(Infinity),
-        onRoom: () => this.#pumpNext(),
+        onRoom: () => this.#follower.goOn(),
       });
       if (opened === null) {
         log.info(`host link: no virtio-serial port ${HOST_PORT_NAME}`);
@@ -198,7 +182,7 @@ export class HostSession {
   answer(request: HostRequest, status: number, result?: Uint8Array): void {
     const ticket = this.#takeTicket(request);
     if (ticket === null || !this.#give(ticket)) return;
-    if (this.#following !== null) this.#pumpLog();
+    this.#follower.sendSome();
     writeAnswer(
       request,
       status,
@@ -245,15 +229,8 @@ export class HostSession {
   followLog(
     wanted: { readonly isOn: boolean; readonly name: string | null },
   ): void {
-    this.#endFollowing();
-    if (!wanted.isOn) return;
-    const [oldest] = this.#parts.log.recent();
-    // What the log had forgotten before was not missed.
-    const sequence = (oldest?.sequence ?? 1) - 1;
-    const sinceMs = this.#parts.nowMs();
-    this.#following = { name: wanted.name, sinceMs, sequence };
-    this.#unfollow = this.#parts.log.follow(() => this.#pumpNext());
-    this.#pumpLog();
+    if (!wanted.isOn) return this.#follower.end();
+    if (this.#link !== null) this.#follower.begin(this.#link, wanted.name);
   }
 
   #connected(isConnected: boolean): void {
@@ -272,63 +249,7 @@ export class HostSession {
     }
     if (this.#stagedMs <= untilMs) this.#parts.parameters.dropStaged();
     // Who comes next asks for the log anew, if it wants it.
-    if ((this.#following?.sinceMs ?? Infinity) <= untilMs) this.#endFollowing();
-  }
-
-  #endFollowing(): void {
-    this.#unfollow?.();
-    this.#unfollow = null;
-    this.#following = null;
-    clearTimeout(this.#pumpTimer);
-    this.#pumpTimer = undefined;
-  }
-
-  /** There is a new line, or room: who is behind goes on at his own pace. */
-  #pumpNext(): void {
-    if (this.#pumpTimer === undefined) this.#pumpLog();
-  }
-
-  /** Sends some lines of the log, while there is room, and the next ones soon. */
-  #pumpLog(): void {
-    const link = this.#link;
-    // Sending makes room, and room is what calls for more.
-    if (link === null || this.#isPumping) return;
-    this.#isPumping = true;
-    let lines = 0;
-    try {
-      link.gather(() => {
-        while (
-          lines < LOG_SLICE_LINES && this.#following !== null &&
-          link.room("telemetry") > LOG_ROOM_FRAMES &&
-          this.#sendNextLine(link, this.#following)
-        ) lines++;
-      });
-    } finally {
-      this.#isPumping = false;
-    }
-    if (lines < LOG_SLICE_LINES) return;
-    this.#pumpTimer ??= setTimeout(() => {
-      this.#pumpTimer = undefined;
-      this.#pumpLog();
-    }, 0);
-  }
-
-  /** Sends the next of the lines that are followed; says whether there was one. */
-  #sendNextLine(link: HostLink, following: Following): boolean {
-    for (;;) {
-      const line = this.#parts.log.after(following.sequence);
-      if (line === null) return false;
-      const missed = line.sequence - following.sequence - 1;
-      following.sequence = line.sequence;
-      if (missed > 0) this.#sendLine(link, missedNotice(line, missed));
-      if (following.name !== null && line.name !== following.name) continue;
-      this.#sendLine(link, line);
-      return true;
-    }
-  }
-
-  #sendLine(link: HostLink, line: LogLine): void {
-    for (const frame of logFrames(line)) link.send(frame, "telemetry");
+    if (this.#follower.sinceMs <= untilMs) this.#follower.end();
   }
 
   #received(bytes: Uint8Array): void {
@@ -456,11 +377,4 @@ export class HostSession {
   #sendTo(lane: FrameLane, frame: Uint8Array): void {
     this.#link?.send(frame, lane);
   }
-}
-
-/** Says before a line how many the log has forgotten since the last one. */
-function missedNotice(line: LogLine, missed: number): LogLine {
-  const text = `${missed} lines of the log were too fast for the host`;
-  const bytes = new TextEncoder().encode(text);
-  return { ...line, name: "spaceos-init", stream: "init", bytes };
 }
