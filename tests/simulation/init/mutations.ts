@@ -268,7 +268,7 @@ export const MUTATIONS: readonly Mutation[] = [
 ];
 
 /** How many seeds a mutation may live through at most. */
-const MAXIMUM_SEEDS = 3_000;
+const MAXIMUM_SEEDS = 20_000;
 
 /** What a broken copy needs of the repository. */
 const COPIED = ["lib", "mod.ts", "tests/simulation", "deno.json"];
