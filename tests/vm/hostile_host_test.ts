@@ -227,10 +227,11 @@ Deno.test("a hostile host harms nothing", async (t) => {
         flood.set(rubbish, at);
       }
       await deaf.send(flood);
-      const restart = CommandCode.SERVICE_RESTART;
+      const stop = CommandCode.SERVICE_STOP;
       const demo = new TextEncoder().encode("demo");
-      await deaf.send(ask(restart, 1, demo));
-      await machine.waitForConsole(/SERVICE_STOPPED demo/);
+      await deaf.send(ask(stop, 1, demo));
+      // Nobody has stopped it before.
+      await machine.waitForConsole(/SERVICE_COMMAND demo: stop/);
       await deaf.close();
       const after = new Host(await machine.connectIpc(), 0x5000);
       const petted = (met: Health): boolean =>

@@ -55,6 +55,10 @@ export class StorageJudge {
   /** Sectors that the volume knows to be unreadable, and must not trust. */
   #knownBad: ReadonlySet<number> = new Set();
   #settled = new Map<string, number>();
+  /** All records that were ever asked for. */
+  readonly #asked = new Set<string>();
+  /** Records that stood there at the last look and count as not there. */
+  #remains: ReadonlySet<string> = new Set();
   #volume: Volume | null = null;
   /** Since when a record waits for an answer of the disk, or null. */
   #unansweredSinceMs: number | null = null;
@@ -137,6 +141,7 @@ export class StorageJudge {
       }
     }
     const present: Issued[] = [];
+    const remains = new Set<string>();
     let last = 0n;
     for (const event of volume.events.recent()) {
       const { sequence } = event;
@@ -145,15 +150,20 @@ export class StorageJudge {
       // was asked for, and not acknowledged.
       const known = (sequence === null ? null : bySequence.get(sequence)) ??
         unknown.get(key)?.shift();
-      const isCopy = known === undefined && disk.failures > 0 &&
-        this.#issued.some((issued) => issued.key === key);
-      // A block that the disk would not take may hold what went elsewhere.
-      if (isCopy) continue;
-      // A cut while the block was cleared for new ones leaves some that were
-      // given up without their number: they count as not there.
-      const isGivenUp = known === undefined && sequence === null &&
-        this.#issued.some((issued) => issued.key === key);
-      if (isGivenUp) continue;
+      // A block that the disk will not take may hold whatever was on its way
+      // there; and a cut while a block was cleared for new records leaves some
+      // of the old ones, which were given up, without their number: all of them
+      // count as not there.
+      const mayRemain = disk.failures > 0
+        ? this.#asked.has(key)
+        : sequence === null &&
+          (this.#remains.has(key) ||
+            this.#issued.some((issued) => issued.key === key));
+      const isRemains = known === undefined && mayRemain;
+      if (isRemains) {
+        remains.add(key);
+        continue;
+      }
       if (sequence !== null) {
         check(sequence > last, `record ${sequence} comes after ${last}`);
         last = sequence;
@@ -166,6 +176,7 @@ export class StorageJudge {
       known.isOpen = false;
       present.push(known);
     }
+    this.#remains = remains;
     check(
       volume.events.nextSequence > last,
       "no record's number is given twice",
@@ -266,6 +277,7 @@ export class StorageJudge {
         isOpen: true,
       };
       this.#issued.push(issued);
+      this.#asked.add(issued.key);
       this.#unansweredSinceMs ??= this.#nowMs();
       const settle = (isAnswer: boolean) => {
         issued.isOpen = false;
