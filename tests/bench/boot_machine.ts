@@ -37,6 +37,7 @@ async function boot(name: string, append = ""): Promise<number> {
     await Deno.writeFile(diskPath, await formatDisk(0));
     const decoder = new TextDecoder();
     let text = "";
+    let isReady = false;
     const ready = Promise.withResolvers<number>();
     const machine = QemuMachine.start({
       kernelPath: `${FOLDER}/${name}/spaceos-kernel`,
@@ -51,12 +52,15 @@ async function boot(name: string, append = ""): Promise<number> {
       restartOnReset: false,
       extraArguments: [],
     }, (piece) => {
+      // What comes later may come from a machine that is no more.
+      if (isReady) return;
       text += decoder.decode(piece, { stream: true });
-      if (text.includes("READY")) ready.resolve(processorNs(machine.pid));
+      isReady = text.includes("READY");
+      if (isReady) ready.resolve(processorNs(machine.pid));
     });
     const limit = setTimeout(() => machine.kill(), BOOT_LIMIT_MS);
     const ended = machine.ended.then((end) => {
-      if (!text.includes("READY")) {
+      if (!isReady) {
         throw new Error(`${name}: no READY (${end})\n${text.slice(-2000)}`);
       }
     });
