@@ -20,10 +20,12 @@ import { COMMANDS as CTL_COMMANDS } from "../../cmd/spaceosctl/commands.ts";
 import { EXAMPLES as CTL_EXAMPLES } from "../../cmd/spaceosctl/examples.ts";
 import * as ctlHelp from "../../cmd/spaceosctl/help.ts";
 import { CONTAINER_HELP } from "../../lib/init/container_arguments.ts";
+import { run } from "../../rootfs/toolchain/command.ts";
 import {
   currentEnvironment,
   REPOSITORY,
 } from "../../rootfs/toolchain/environment.ts";
+import { programCommand } from "../fixtures/program_command.ts";
 
 /** The sections, in the order in which they stand; a text may have others between them. */
 const ORDER = [
@@ -111,33 +113,21 @@ Deno.test("spaceos-disk and its subcommands have help of one shape", () => {
   });
 });
 
-/** Runs a module of the repository. */
-async function run(
-  module: string,
-  ...args: string[]
-): Promise<{ code: number; text: string; errors: string }> {
-  const { configArguments, variables } = currentEnvironment();
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--allow-all", "--no-lock", ...configArguments],
-      `${REPOSITORY}/${module}`,
-      ...args,
-    ],
-    env: { ...variables, NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code: output.code,
-    text: decoder.decode(output.stdout),
-    errors: decoder.decode(output.stderr),
-  };
-}
+/** Runs a program of the repository. */
+const runProgram = (main: string, ...args: string[]) =>
+  run([...programCommand(main), ...args], {
+    env: { ...currentEnvironment().variables, NO_COLOR: "1" },
+  });
 
 Deno.test("spaceosctl and its subcommands have help of one shape", async () => {
   const own = Object.entries(CTL_COMMANDS).filter(([, { scope }]) =>
     scope !== "raw"
   );
-  const { text } = await run("cmd/spaceosctl/main.ts", "switch", "--help");
+  const { stdout: text } = await runProgram(
+    "cmd/spaceosctl/main.ts",
+    "switch",
+    "--help",
+  );
   judge({
     "spaceosctl": ctlHelp.generalHelp(CTL_COMMANDS),
     "spaceosctl switch": text,
@@ -198,16 +188,17 @@ const { tasks }: { tasks: Record<string, string> } = JSON.parse(
   Deno.readTextFileSync(`${REPOSITORY}/deno.json`),
 );
 const taskNames = Object.keys(tasks).filter((name) => name !== "help");
-const task = (...args: string[]) => run("rootfs/toolchain/task.ts", ...args);
+const task = (...args: string[]) =>
+  runProgram("rootfs/toolchain/task.ts", ...args);
 
 Deno.test("each task has help of one shape, and nothing on standard error with it", async () => {
-  const { text: overview } = await task("help");
+  const { stdout: overview } = await task("help");
   judge({ "deno task": overview });
   const texts: Record<string, string> = {};
   const own = taskNames.filter((name) => !["disk", "ctl"].includes(name));
   for (const name of own) {
     assertMatch(overview, new RegExp(`^  ${name}\\b`, "m"));
-    const { code, text, errors } = await task(name, "--help");
+    const { code, stdout: text, stderr: errors } = await task(name, "--help");
     assertEquals([code, errors], [0, ""], name);
     texts[name === "test:long" ? "test" : name] = text;
   }
@@ -215,7 +206,7 @@ Deno.test("each task has help of one shape, and nothing on standard error with i
   for (
     const [name, program] of [["disk", "spaceos-disk"], ["ctl", "spaceosctl"]]
   ) {
-    const { text } = await task(name ?? "", "--help");
+    const { stdout: text } = await task(name ?? "", "--help");
     assertMatch(text, new RegExp(`^NAME\n  ${program} - `));
   }
 });
@@ -250,7 +241,7 @@ Deno.test("a task that is called wrongly says so in one line, and where to read 
       [["nothing"], /^there is no task "nothing"; see deno task help$/m],
     ] as const
   ) {
-    const { code, text, errors } = await task(...args);
+    const { code, stdout: text, stderr: errors } = await task(...args);
     assertMatch(errors, pattern);
     assertEquals([code, text], [2, ""]);
   }

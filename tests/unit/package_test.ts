@@ -7,6 +7,7 @@ import {
   currentEnvironment,
   REPOSITORY,
 } from "../../rootfs/toolchain/environment.ts";
+import { run } from "../../rootfs/toolchain/command.ts";
 import { copyPublished } from "../../rootfs/toolchain/publish.ts";
 
 /** A program of somebody else: it reaches the codec, WebAssembly, libc and a socket. */
@@ -74,23 +75,11 @@ async function makePackage(folder: string): Promise<void> {
   );
 }
 
-async function deno(
-  cwd: string,
-  ...args: string[]
-): Promise<{ code: number; text: string; errors: string }> {
-  const { variables } = currentEnvironment();
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args,
+const deno = (cwd: string, ...args: string[]) =>
+  run([Deno.execPath(), ...args], {
     cwd,
-    env: { ...variables, NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    text: decoder.decode(stdout),
-    errors: decoder.decode(stderr),
-  };
-}
+    env: { ...currentEnvironment().variables, NO_COLOR: "1" },
+  });
 
 Deno.test("the published files are enough for a program of another project", async () => {
   const folder = await Deno.makeTempDir({ prefix: "spaceos-package-" });
@@ -119,10 +108,10 @@ Deno.test("the published files are enough for a program of another project", asy
       }),
     );
     const checked = await deno(project, "check", "main.ts");
-    assertEquals(checked.code, 0, checked.errors);
+    assertEquals(checked.code, 0, checked.stderr);
     const ran = await deno(project, "run", "--allow-all", "main.ts");
     assertEquals(
-      ran.text,
+      ran.stdout,
       [
         "true true",
         "0 false",
@@ -130,7 +119,7 @@ Deno.test("the published files are enough for a program of another project", asy
         "true",
         "",
       ].join("\n"),
-      ran.errors,
+      ran.stderr,
     );
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -189,7 +178,7 @@ const hasExample = ({ jsDoc }: { readonly jsDoc?: JsDoc }): boolean =>
 
 Deno.test("every symbol of the library is documented; functions, classes and constants with an example", async () => {
   const { configFolder } = currentEnvironment();
-  const { text, errors } = await deno(
+  const { stdout: text, stderr: errors } = await deno(
     configFolder,
     "doc",
     "--json",

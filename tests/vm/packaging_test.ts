@@ -8,6 +8,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Tree } from "../../rootfs/cpio.ts";
 import { joinPieces, listFiles } from "../../rootfs/host_files.ts";
 import { fileDigest } from "../../rootfs/toolchain/cache.ts";
+import { run } from "../../rootfs/toolchain/command.ts";
 import { requireProgram } from "../../rootfs/toolchain/debian_program.ts";
 import {
   currentEnvironment,
@@ -18,25 +19,17 @@ import { QemuConsole } from "../fixtures/qemu_console.ts";
 import { Machine } from "./machine.ts";
 
 /** Runs a program; what it says is part of the error when it fails. */
-async function run(
+async function runWell(
   cwd: string,
   program: string,
   ...args: string[]
 ): Promise<string> {
-  const { variables } = currentEnvironment();
-  const { code, stdout, stderr } = await new Deno.Command(program, {
-    args,
+  const { code, stdout, stderr } = await run([program, ...args], {
     cwd,
-    env: { ...variables },
-  }).output();
-  const decoder = new TextDecoder();
-  const said = decoder.decode(stdout);
-  assertEquals(
-    code,
-    0,
-    `${program} ${args.join(" ")}\n${said}${decoder.decode(stderr)}`,
-  );
-  return said;
+    env: currentEnvironment().variables,
+  });
+  assertEquals(code, 0, `${program} ${args.join(" ")}\n${stdout}${stderr}`);
+  return stdout;
 }
 
 /**
@@ -100,7 +93,7 @@ Deno.test("an image with a user's own service is what LinuxKit, KubeVirt, Nomad 
   const folder = await Deno.makeTempDir({ prefix: "spaceos-packaging-" });
   const out = `${folder}/out`;
   try {
-    await run(
+    await runWell(
       folder,
       "sh",
       "-ec",
@@ -119,14 +112,14 @@ Deno.test("an image with a user's own service is what LinuxKit, KubeVirt, Nomad 
           const image =
             `oci-archive:${out}/spaceos-oci.tar:docker.io/spaceos/${name}:${version}`;
           const described = JSON.parse(
-            await run(folder, skopeo, "inspect", image),
+            await runWell(folder, skopeo, "inspect", image),
           );
           assertEquals([described.Os, described.Architecture], [
             "linux",
             "amd64",
           ]);
           // Both check every digest that they meet.
-          await run(
+          await runWell(
             folder,
             skopeo,
             "copy",
@@ -134,7 +127,14 @@ Deno.test("an image with a user's own service is what LinuxKit, KubeVirt, Nomad 
             image,
             `oci:layout:${name}`,
           );
-          await run(folder, umoci, "unpack", "--image", `layout:${name}`, name);
+          await runWell(
+            folder,
+            umoci,
+            "unpack",
+            "--image",
+            `layout:${name}`,
+            name,
+          );
         }
         const boot = `${folder}/boot/rootfs/boot`;
         for (
@@ -159,7 +159,7 @@ Deno.test("an image with a user's own service is what LinuxKit, KubeVirt, Nomad 
           `${folder}/manifest`,
           manifest.replaceAll(/^(\S+ {2})/gm, "$1."),
         );
-        await run(
+        await runWell(
           root,
           "sha256sum",
           ...["--check", "--strict", "--quiet", "../../manifest"],
@@ -174,11 +174,11 @@ Deno.test("an image with a user's own service is what LinuxKit, KubeVirt, Nomad 
         const sfdisk = await requireProgram("/usr/sbin/sfdisk", "fdisk");
         const disk = `${out}/spaceos-gpt.img`;
         assertMatch(
-          await run(folder, sgdisk, "--verify", disk),
+          await runWell(folder, sgdisk, "--verify", disk),
           /^\s*No problems found/m,
         );
         const { partitiontable: table } = JSON.parse(
-          await run(folder, sfdisk, "--json", disk),
+          await runWell(folder, sfdisk, "--json", disk),
         );
         const [{ start, size, name }, ...others] = table.partitions;
         assertEquals([table.label, name, others], ["gpt", "spaceos", []]);
@@ -197,7 +197,7 @@ Deno.test("an image with a user's own service is what LinuxKit, KubeVirt, Nomad 
       "put together as LinuxKit does it, it boots",
       async () => {
         await Deno.mkdir(`${folder}/modules`);
-        await run(
+        await runWell(
           folder,
           "tar",
           "-xf",
@@ -315,7 +315,7 @@ Deno.test("a user's own kernel boots with its modules, and one more", async () =
     const { kernelPath, modulesFolder, release } = await requireKernel();
     await Deno.copyFile(kernelPath, `${folder}/bzImage`);
     const { configArguments } = currentEnvironment();
-    await run(
+    await runWell(
       folder,
       Deno.execPath(),
       ...["run", "--allow-all", "--no-lock", ...configArguments],

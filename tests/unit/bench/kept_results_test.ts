@@ -6,12 +6,14 @@ import {
   mergeResults,
   parseResults,
 } from "../../bench/kept_results.ts";
+import { run } from "../../../rootfs/toolchain/command.ts";
 import {
   currentEnvironment,
   REPOSITORY,
 } from "../../../rootfs/toolchain/environment.ts";
+import { programCommand } from "../../fixtures/program_command.ts";
 
-const bench = (date: string): BenchResults => ({
+const resultsOf = (date: string): BenchResults => ({
   date,
   seconds: 1.23456,
   comparisons: [],
@@ -20,8 +22,8 @@ const bench = (date: string): BenchResults => ({
 
 Deno.test("mergeResults replaces what ran, keeps what did not, and names what never did", () => {
   const { results, kept, missing } = mergeResults(
-    { boot: bench("old"), codec: bench("old"), gone: bench("old") },
-    { codec: bench("new"), idle: bench("new") },
+    { boot: resultsOf("old"), codec: resultsOf("old"), gone: resultsOf("old") },
+    { codec: resultsOf("new"), idle: resultsOf("new") },
     ["never", "idle", "codec", "boot"],
   );
   assertEquals(
@@ -32,8 +34,8 @@ Deno.test("mergeResults replaces what ran, keeps what did not, and names what ne
 });
 
 Deno.test("parseResults reads what formatResults writes, with four digits a figure", () => {
-  assertEquals(parseResults(formatResults({ boot: bench("d") })), {
-    boot: { ...bench("d"), seconds: 1.235 },
+  assertEquals(parseResults(formatResults({ boot: resultsOf("d") })), {
+    boot: { ...resultsOf("d"), seconds: 1.235 },
   });
   assertEquals(parseResults(""), {});
   assertThrows(() => parseResults("[]"), SyntaxError, "expected an object");
@@ -54,25 +56,18 @@ Deno.test("the kept results are of benches that there are", () => {
   );
 });
 
-async function run(...args: string[]): Promise<{ code: number; text: string }> {
-  const { configArguments, variables } = currentEnvironment();
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--allow-all", "--no-lock", ...configArguments],
-      `${REPOSITORY}/tests/bench/main.ts`,
-      ...args,
-    ],
-    env: { ...variables },
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code: output.code,
-    text: decoder.decode(output.stdout) + decoder.decode(output.stderr),
-  };
+async function bench(
+  ...args: string[]
+): Promise<{ code: number; text: string }> {
+  const { code, stdout, stderr } = await run(
+    [...programCommand("tests/bench/main.ts"), ...args],
+    { env: currentEnvironment().variables },
+  );
+  return { code, text: stdout + stderr };
 }
 
 Deno.test("bench --help says of each bench what it measures", async () => {
-  const { code, text } = await run("--help");
+  const { code, text } = await bench("--help");
   assertEquals(code, 0);
   for (const name of benchFiles) {
     assertMatch(text, new RegExp(`^  ${name} +\\S`, "m"));
@@ -96,7 +91,7 @@ Deno.test("bench names what it does not understand, before it measures anything"
       ],
     ] as const
   ) {
-    const met = await run(...args);
+    const met = await bench(...args);
     assertMatch(met.text, pattern);
     assertEquals(met.code, code);
   }

@@ -10,6 +10,7 @@ import {
   type MachineDescription,
   nomadJob,
 } from "../../../rootfs/manifests.ts";
+import { type CommandResult, run } from "../../../rootfs/toolchain/command.ts";
 import {
   currentEnvironment,
   REPOSITORY,
@@ -31,28 +32,21 @@ const MACHINE: MachineDescription = {
 async function deno(
   subcommand: "check" | "run",
   files: Readonly<Record<string, string>>,
-): Promise<{ code: number; text: string; errors: string }> {
+): Promise<CommandResult> {
   const folder = await Deno.makeTempDir({ prefix: "spaceos-engines-" });
   try {
     for (const [name, text] of Object.entries(files)) {
       await Deno.writeTextFile(`${folder}/${name}`, text);
     }
-    const { variables } = currentEnvironment();
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        subcommand,
-        ...(subcommand === "run" ? ["--allow-all"] : []),
-        ...["--no-config", "--no-lock", "main.ts"],
-      ],
+    return await run([
+      Deno.execPath(),
+      subcommand,
+      ...(subcommand === "run" ? ["--allow-all"] : []),
+      ...["--no-config", "--no-lock", "main.ts"],
+    ], {
       cwd: folder,
-      env: { ...variables, NO_COLOR: "1" },
-    }).output();
-    const decoder = new TextDecoder();
-    return {
-      code,
-      text: decoder.decode(stdout),
-      errors: decoder.decode(stderr),
-    };
+      env: { ...currentEnvironment().variables, NO_COLOR: "1" },
+    });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -60,7 +54,7 @@ async function deno(
 
 /** A text as the YAML parser reads it: its documents. */
 async function readYaml(text: string): Promise<unknown[]> {
-  const { text: read, errors } = await deno("run", {
+  const { stdout: read, stderr: errors } = await deno("run", {
     "text.yaml": text,
     "main.ts": `import { parseAllDocuments } from "${YAML_PARSER}";
       const documents = [...parseAllDocuments(Deno.readTextFileSync("text.yaml"))];
@@ -84,7 +78,7 @@ Deno.test("kubevirt.yaml is what KubeVirt's and Kubernetes' descriptions of thei
       text.replace(from, to)
     };`;
   };
-  const { code, errors } = await deno("check", {
+  const { code, stderr: errors } = await deno("check", {
     "main.ts":
       `import type { V1VirtualMachine } from "${KUBEVIRT_TYPES}/kubevirt";
       import type { IoK8sApiCoreV1PersistentVolumeClaim } from "${KUBEVIRT_TYPES}/kubernetes";
@@ -168,7 +162,7 @@ interface Task {
 }
 
 Deno.test("nomad.hcl is HCL, with the blocks and attributes of a job of the QEMU driver", async () => {
-  const { text, errors } = await deno("run", {
+  const { stdout: text, stderr: errors } = await deno("run", {
     "nomad.hcl": nomadJob(MACHINE),
     "main.ts": `import { parse } from "${HCL_PARSER}";
       const text = Deno.readTextFileSync("nomad.hcl");
