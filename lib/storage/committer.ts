@@ -45,13 +45,18 @@ import { BLOCK_SIZE_BYTES, type BlockDevice } from "./device.ts";
 import { StorageError } from "./error.ts";
 import { recordCrcsOf } from "./event_block.ts";
 import { DATA_PRODUCT_FIRST_BLOCK, EVENT_FIRST_BLOCK } from "./layout.ts";
+import { RetryPace } from "./retry_pace.ts";
 
-/** A changed metadata block. */
-export interface BlockChange {
+/** A block that is to be written. */
+export interface BlockWrite {
   /** The block, counted from the volume's start. */
   readonly block: number;
   /** The whole new content, 512 bytes. */
   readonly image: Uint8Array<ArrayBuffer>;
+}
+
+/** A changed metadata block. */
+export interface BlockChange extends BlockWrite {
   /** Whether a torn write of it could do harm. */
   readonly protect: boolean;
   /**
@@ -64,11 +69,7 @@ export interface BlockChange {
 }
 
 /** An image that only the journal holds. */
-export interface PendingImage {
-  /** The block that it belongs to. */
-  readonly block: number;
-  /** The whole content, 512 bytes. */
-  readonly image: Uint8Array<ArrayBuffer>;
+export interface PendingImage extends BlockWrite {
   /** The CRCs of the records that it takes the place of, if there are any. */
   readonly replacedCrcs?: readonly number[];
 }
@@ -96,11 +97,6 @@ export interface CommitResult {
    * would not help, and each block that is tried may be spoilt.
    */
   deviceError: unknown;
-}
-
-interface Write {
-  readonly block: number;
-  readonly image: Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -134,9 +130,8 @@ export class Committer {
   #journalBlock: number | null;
   /** The journal's block while it is given up, because the device failed it. */
   #lostJournal: number | null = null;
-  /** Rounds until a journal that was given up is tried again, and then. */
-  #reclaimIn = 0;
-  #reclaimPause = 1;
+  /** In which rounds that one is tried again. */
+  readonly #reclaimPace = new RetryPace(1);
   #pending: PendingImage | null;
   /** Whether the journal holds an image that is in place already. */
   #spent: boolean;
@@ -206,11 +201,11 @@ export class Committer {
   /**
    * Writes blocks in place past the pending image, which stays.
    *
-   * @param changes Changes that can harm nobody.
+   * @param writes What can harm nobody, even where it is torn.
    */
-  async commitAround(changes: readonly BlockChange[]): Promise<CommitResult> {
+  async commitAround(writes: readonly BlockWrite[]): Promise<CommitResult> {
     const result: CommitResult = emptyResult();
-    await this.#write(changes, result, false);
+    await this.#write(writes, result, false);
     return result;
   }
 
@@ -238,7 +233,7 @@ export class Committer {
   #giveUpJournal(block: number): void {
     this.#journalBlock = null;
     this.#lostJournal = block;
-    this.#reclaimIn = 0;
+    this.#reclaimPace.hurry();
     this.#spent = false;
   }
 
@@ -248,19 +243,15 @@ export class Committer {
    * the first change that succeeds, and where the device refuses, now and then.
    */
   #journalToReclaim(): number | null {
-    if (this.#lostJournal === null || --this.#reclaimIn > 0) return null;
-    return this.#lostJournal;
+    const isDue = this.#lostJournal !== null && this.#reclaimPace.isDue();
+    return isDue ? this.#lostJournal : null;
   }
 
   #reclaimed(block: number, error: unknown): void {
-    if (error !== undefined) {
-      this.#reclaimIn = this.#reclaimPause;
-      this.#reclaimPause = Math.min(2 * this.#reclaimPause, 1024);
-      return;
-    }
+    if (error !== undefined) return this.#reclaimPace.failed();
     this.#journalBlock = block;
     this.#lostJournal = null;
-    this.#reclaimPause = 1;
+    this.#reclaimPace.succeeded();
   }
 
   #becomeSpent(): void {
@@ -277,7 +268,7 @@ export class Committer {
     const { failed } = result;
     const journalBlock = this.#journalBlock;
     const pending = this.#pending;
-    const writes: Write[] = [];
+    const writes: BlockWrite[] = [];
     const waiting: BlockChange[] = [];
     let journaled: BlockChange | undefined;
     let wiped = false;
@@ -387,7 +378,7 @@ export class Committer {
   }
 
   async #write(
-    writes: readonly Write[],
+    writes: readonly BlockWrite[],
     result: CommitResult,
     flushAll: boolean,
   ): Promise<void> {
@@ -422,7 +413,7 @@ export class Committer {
   }
 
   async #writeTogether(
-    writes: readonly Write[],
+    writes: readonly BlockWrite[],
     flushAll: boolean,
   ): Promise<void> {
     const device = this.#device;
@@ -439,7 +430,7 @@ export class Committer {
   }
 
   async #writeAlone(
-    writes: readonly Write[],
+    writes: readonly BlockWrite[],
     failed: Map<number, unknown>,
   ): Promise<void> {
     for (const write of writes) {
@@ -488,7 +479,7 @@ export function isReadOnlyError(error: unknown): boolean {
 }
 
 /** Joins writes of neighbouring blocks: one call costs less than two. */
-function joinRuns(writes: readonly Write[]): Write[] {
+function joinRuns(writes: readonly BlockWrite[]): BlockWrite[] {
   const sorted = [...writes].sort((a, b) => a.block - b.block);
   const runs: { block: number; images: Uint8Array<ArrayBuffer>[] }[] = [];
   for (const { block, image } of sorted) {

@@ -16,6 +16,7 @@ import { encodeEventRecord, type EventRecord } from "../wire/event.ts";
 import type { ParameterEntry } from "../wire/parameter.ts";
 import {
   type BlockChange,
+  type BlockWrite,
   type CommitResult,
   type Committer,
   isReadOnlyError,
@@ -33,6 +34,7 @@ import {
   type ParameterBatch,
   type ParameterTable,
 } from "./parameters.ts";
+import { RetryPace } from "./retry_pace.ts";
 
 /** How many operations share a flush at most. */
 const MAXIMUM_BATCH = 64;
@@ -141,9 +143,8 @@ export class Writer {
   #triedUpTo = 0n;
   /** Blocks of the ring whose medium may not show what they hold. */
   readonly #littered = new Set<number>();
-  /** Batches until they are tried again, and then. */
-  #sweepIn = 0;
-  #sweepPause = 1;
+  /** After which batches they are tried again. */
+  readonly #sweepPace = new RetryPace(2);
   #running = false;
   #closed = false;
 
@@ -396,7 +397,7 @@ export class Writer {
   /** A write of a block of the ring failed: nobody knows what is there. */
   #litter(ringBlock: number): void {
     this.#littered.add(ringBlock);
-    this.#sweepIn = 0;
+    this.#sweepPace.hurry();
   }
 
   /**
@@ -406,13 +407,12 @@ export class Writer {
    */
   async #sweep(used: ReadonlyMap<number, unknown>): Promise<void> {
     for (const index of used.keys()) this.#littered.delete(index);
-    if (this.#littered.size === 0 || --this.#sweepIn > 0) return;
+    if (this.#littered.size === 0 || !this.#sweepPace.isDue()) return;
     const blocks = [...this.#littered];
     this.#littered.clear();
     for (const index of blocks) await this.#restore(index);
-    const isDone = this.#littered.size === 0;
-    this.#sweepPause = isDone ? 1 : Math.min(2 * this.#sweepPause, 1024);
-    this.#sweepIn = this.#sweepPause;
+    if (this.#littered.size === 0) this.#sweepPace.succeeded();
+    else this.#sweepPace.failed();
   }
 
   /**
@@ -443,13 +443,8 @@ export class Writer {
     image: Uint8Array<ArrayBuffer>,
   ): Promise<boolean> {
     const { events, committer } = this.#options;
-    const { failed } = await committer.commitAround([{
-      block: EVENT_FIRST_BLOCK + ringBlock,
-      image,
-      protect: false,
-      replacedCrcs: null,
-      again: false,
-    }]);
+    const block = EVENT_FIRST_BLOCK + ringBlock;
+    const { failed } = await committer.commitAround([{ block, image }]);
     if (failed.size === 0) return true;
     events.exclude(ringBlock);
     this.#litter(ringBlock);
@@ -610,17 +605,11 @@ export class Writer {
         return;
       }
     }
-    const changes: BlockChange[] = [];
+    const writes: BlockWrite[] = [];
     for (const [block, image] of batch.changes()) {
-      changes.push({
-        block: PARAMETER_FIRST_BLOCK + block,
-        image,
-        protect: false,
-        replacedCrcs: null,
-        again: false,
-      });
+      writes.push({ block: PARAMETER_FIRST_BLOCK + block, image });
     }
-    const result: CommitResult = await committer.commitAround(changes);
+    const result: CommitResult = await committer.commitAround(writes);
     if (result.failed.size > 0) return;
     parameters.apply(batch.changes());
     committer.release();
