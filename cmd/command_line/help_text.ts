@@ -66,6 +66,14 @@ export function indent(text: string): string {
     .join("\n\n");
 }
 
+/** The section with a program's exit codes. */
+export function exitStatusSection(
+  codes: readonly (readonly [code: number, text: string])[],
+): string {
+  const rows = codes.map(([code, text]) => [String(code), text] as const);
+  return `EXIT STATUS\n${columns(rows)}`;
+}
+
 /** The section with a program's examples; nothing without any. */
 export function examplesSection(
   program: string,

@@ -5,7 +5,12 @@
  * @module
  */
 
-import { columns, examplesSection, indent } from "../command_line/help_text.ts";
+import {
+  columns,
+  examplesSection,
+  exitStatusSection,
+  indent,
+} from "../command_line/help_text.ts";
 import type { OptionTable } from "../command_line/options.ts";
 import type { Command } from "./command.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -38,8 +43,7 @@ export function optionsOf(command: Command): OptionTable {
   };
 }
 
-const EXIT_STATUS = `EXIT STATUS
-${columns(EXIT_CODES.map(([code, text]) => [String(code), text] as const))}`;
+const EXIT_STATUS = exitStatusSection(EXIT_CODES);
 
 /** The help of the whole program. */
 export function generalHelp(

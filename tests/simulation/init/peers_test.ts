@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { CommandCode } from "../../../lib/wire/telecommand.ts";
-import type { Boot, InitScenario } from "./scenario.ts";
+import { type Boot, type InitScenario, toldScenario } from "./scenario.ts";
 import { type InitTally, newInitTally, playInit } from "./simulation.ts";
 
 const QUIET: Boot = {
@@ -28,16 +28,7 @@ async function live(
   const tally = newInitTally();
   const lines: string[] = [];
   await playInit(
-    {
-      seed: 1,
-      definitions: [],
-      hasCgroups: true,
-      hasDisk: true,
-      hasFdir: false,
-      watchdogSeconds: null,
-      boots,
-      ...change,
-    },
+    toldScenario(1, boots, change),
     tally,
     (line) => lines.push(line),
   );

@@ -7,12 +7,13 @@ import { defineService } from "../../../lib/supervisor/definition.ts";
 import { FrameType } from "../../../lib/wire/frame.ts";
 import { CommandCode } from "../../../lib/wire/telecommand.ts";
 import { INIT_PARAMETERS } from "../../../lib/init/config.ts";
-import type {
-  Boot,
-  BootEnd,
-  HostFrame,
-  InitOperation,
-  InitScenario,
+import {
+  type Boot,
+  type BootEnd,
+  type HostFrame,
+  type InitOperation,
+  type InitScenario,
+  toldScenario,
 } from "./scenario.ts";
 import { newInitTally, playInit } from "./simulation.ts";
 
@@ -41,23 +42,6 @@ function boot(
   return { safeMode: false, end: HALT, isCalm: false, operations, ...rest };
 }
 
-function life(
-  seed: number,
-  boots: readonly Boot[],
-  rest: Partial<InitScenario> = {},
-): InitScenario {
-  return {
-    seed,
-    definitions: [],
-    hasCgroups: true,
-    hasDisk: true,
-    hasFdir: false,
-    watchdogSeconds: null,
-    boots,
-    ...rest,
-  };
-}
-
 /** A value that is stored and changes nothing else. */
 const SET_OWN: HostFrame = {
   kind: "parameter-set",
@@ -80,28 +64,30 @@ const LIST_PRODUCTS: HostFrame = {
 const OPEN: InitOperation = { kind: "host-opens" };
 
 const LIVES: Readonly<Record<string, InitScenario>> = {
-  "a machine that is off sets no more timers, however much it had begun": life(
-    88_781,
-    [
-      boot([
-        at(451, OPEN),
-        sends(468, 61, SET_OWN),
-        at(641, { kind: "disk-hangs", forMs: 127_408 }),
-        sends(1_093, 1, SET_INTERVAL),
-      ], { endMs: 1_442, end: { ...HALT, cutAfterMs: 1_288 } }),
-      boot([], { endMs: 52_755 }),
-    ],
-    { watchdogSeconds: 40 },
-  ),
-  "many answers that need no disk come without anything else to happen": life(
-    41_719,
-    [boot([at(166, OPEN), sends(2_191, 151, SET_OWN)], {
-      endMs: 13_223,
-      isCalm: true,
-    })],
-    { hasDisk: false },
-  ),
-  "a service that runs when all becomes well beats on": life(
+  "a machine that is off sets no more timers, however much it had begun":
+    toldScenario(
+      88_781,
+      [
+        boot([
+          at(451, OPEN),
+          sends(468, 61, SET_OWN),
+          at(641, { kind: "disk-hangs", forMs: 127_408 }),
+          sends(1_093, 1, SET_INTERVAL),
+        ], { endMs: 1_442, end: { ...HALT, cutAfterMs: 1_288 } }),
+        boot([], { endMs: 52_755 }),
+      ],
+      { watchdogSeconds: 40 },
+    ),
+  "many answers that need no disk come without anything else to happen":
+    toldScenario(
+      41_719,
+      [boot([at(166, OPEN), sends(2_191, 151, SET_OWN)], {
+        endMs: 13_223,
+        isCalm: true,
+      })],
+      { hasDisk: false },
+    ),
+  "a service that runs when all becomes well beats on": toldScenario(
     28_960,
     [
       boot([], { endMs: 9_789, end: { kind: "power-cut" } }),
@@ -134,14 +120,14 @@ const LIVES: Readonly<Record<string, InitScenario>> = {
       })],
     },
   ),
-  "what one host is refused may come to the next": life(73_790, [
+  "what one host is refused may come to the next": toldScenario(73_790, [
     boot([
       at(4, OPEN),
       sends(25, 351, LIST_PRODUCTS),
       at(39, { kind: "host-hangs-up", unfinishedBytes: 121 }),
     ], { endMs: 43, isCalm: true }),
   ]),
-  "who is refused asks again": life(126_212, [
+  "who is refused asks again": toldScenario(126_212, [
     boot([
       at(5_517, OPEN),
       at(5_674, { kind: "disk-hangs", forMs: 140_380 }),
@@ -159,35 +145,41 @@ const LIVES: Readonly<Record<string, InitScenario>> = {
       restart: "never",
     })],
   }),
-  "nobody is given what one asked that came and went unseen": life(2_027, [
-    boot([
-      at(92, { kind: "stall", forMs: 1_736 }),
-      at(148, OPEN),
-      at(1_012, { kind: "stall", forMs: 2_951 }),
-      sends(2_266, 1, {
-        kind: "other",
-        type: FrameType.DP,
-        apid: 0,
-        payloadBytes: 112,
-      }),
-      at(2_946, { kind: "host-hangs-up", unfinishedBytes: 43 }),
-    ], { endMs: 6_260 }),
-  ]),
-  "who asks much and then does not read misses refusals": life(45_195, [
+  "nobody is given what one asked that came and went unseen": toldScenario(
+    2_027,
+    [
+      boot([
+        at(92, { kind: "stall", forMs: 1_736 }),
+        at(148, OPEN),
+        at(1_012, { kind: "stall", forMs: 2_951 }),
+        sends(2_266, 1, {
+          kind: "other",
+          type: FrameType.DP,
+          apid: 0,
+          payloadBytes: 112,
+        }),
+        at(2_946, { kind: "host-hangs-up", unfinishedBytes: 43 }),
+      ], { endMs: 6_260 }),
+    ],
+  ),
+  "who asks much and then does not read misses refusals": toldScenario(45_195, [
     boot([
       at(0, OPEN),
       sends(8, 157, { kind: "garbage", seed: 807_149_294 }),
       at(9, { kind: "host-pauses", forMs: 16_987 }),
     ], { endMs: 16, isCalm: true }),
   ]),
-  "who reads misses none, also when the machine stood still": life(66_209, [
-    boot([
-      at(16, OPEN),
-      sends(29, 60, { kind: "garbage", seed: 1 }),
-      sends(33, 82, { kind: "garbage", seed: 1_807_478_306 }),
-      at(35, { kind: "stall", forMs: 899 }),
-    ], { endMs: 39, isCalm: true }),
-  ]),
+  "who reads misses none, also when the machine stood still": toldScenario(
+    66_209,
+    [
+      boot([
+        at(16, OPEN),
+        sends(29, 60, { kind: "garbage", seed: 1 }),
+        sends(33, 82, { kind: "garbage", seed: 1_807_478_306 }),
+        at(35, { kind: "stall", forMs: 899 }),
+      ], { endMs: 39, isCalm: true }),
+    ],
+  ),
 };
 
 for (const [name, scenario] of Object.entries(LIVES)) {

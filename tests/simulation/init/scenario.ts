@@ -108,6 +108,28 @@ export interface InitScenario extends ServicesScenario {
   readonly boots: readonly Boot[];
 }
 
+/**
+ * A life that is told and not drawn: a machine with a disk and control groups,
+ * without services, a watchdog and anybody who looks for faults, but for what is
+ * said otherwise.
+ */
+export function toldScenario(
+  seed: number,
+  boots: readonly Boot[],
+  change: Partial<InitScenario> = {},
+): InitScenario {
+  return {
+    seed,
+    definitions: [],
+    hasCgroups: true,
+    hasDisk: true,
+    hasFdir: false,
+    watchdogSeconds: null,
+    boots,
+    ...change,
+  };
+}
+
 /** The id of the parameter `health-interval`. */
 const HEALTH_INTERVAL_ID = 0xFFFF_0010;
 
